@@ -1,0 +1,48 @@
+//! `telestrata config show`: every key, its value, and where that came from.
+
+use clap::{Args, Subcommand};
+
+use super::Done;
+use super::args::LakeArgs;
+use crate::config::{Config as Checked, KEYS};
+use crate::error::Result;
+
+#[derive(Debug, Args)]
+pub(super) struct Config {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print every key with its value and where it comes from, as a file that could be used
+    Show(LakeArgs),
+}
+
+impl Config {
+    pub(super) fn run(self) -> Result<Done> {
+        let What::Show(args) = self.what;
+        let layers = args.layers()?;
+        let checked = Checked::from_layers(&layers)?;
+        let mut section = "";
+        for key in KEYS {
+            let (table, name) = key.path.split_once('.').unwrap_or(("", key.path));
+            if table != section {
+                println!("\n[{table}]");
+                section = table;
+            }
+            println!("# {} [{}]", key.doc, key.env());
+            match layers.get(key.path) {
+                Some((value, origin)) => println!("{name} = {value}  # {origin}"),
+                None => {
+                    let bytes = if key.path == "memory_limit" { checked.memory_limit } else { checked.query.max_memory };
+                    println!("{name} = \"{bytes}\"  # default on this machine");
+                }
+            }
+        }
+        for promoted in &checked.ingest.promoted {
+            println!("# promoted: {} = {}", promoted.name, promoted.comment());
+        }
+        Ok(Done::Wholly)
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line: one file a verb.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 partly done.
+
+mod args;
+mod check;
+mod config;
+mod demo;
+mod import;
+mod render;
+mod serve;
+mod sql;
+mod tables;
+mod target;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Error, ErrorKind};
+
+/// What a verb that did not fail has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// All of it.
+    Wholly,
+    /// Some of it; the rest was reported.
+    Partly,
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "telestrata", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take OTLP in, keep it, and answer SQL
+    Serve(serve::Serve),
+    /// Ask a lake or a server a question in SQL
+    Sql(sql::Sql),
+    /// Show one trace: its spans, errors and logs in order
+    Trace(trace::Trace),
+    /// Store OTLP files in a lake
+    Import(import::Import),
+    /// List the tables and views of a lake
+    Tables(tables::Tables),
+    /// Hold the Delta log against the stored files
+    Check(check::Check),
+    /// Show the configuration
+    Config(config::Config),
+    /// See it at work: a small shop sends logs, spans and metrics, and SQL finds its slow dependency
+    Demo(demo::Demo),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return report(&Error::config("no threads can be started on this machine").with_source(error)),
+    };
+    let outcome = runtime.block_on(async {
+        match cli.verb {
+            Verb::Serve(verb) => verb.run().await,
+            Verb::Sql(verb) => verb.run().await,
+            Verb::Trace(verb) => verb.run().await,
+            Verb::Import(verb) => verb.run().await,
+            Verb::Tables(verb) => verb.run().await,
+            Verb::Check(verb) => verb.run().await,
+            Verb::Config(verb) => verb.run(),
+            Verb::Demo(verb) => verb.run().await,
+        }
+    });
+    // A query that is still running is not waited for.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(Done::Wholly) => ExitCode::SUCCESS,
+        Ok(Done::Partly) => ExitCode::from(3),
+        Err(error) => report(&error),
+    }
+}
+
+fn report(error: &Error) -> ExitCode {
+    match error.position() {
+        Some(position) => eprintln!("error at line {}, column {}: {error}", position.line, position.column),
+        None => eprintln!("error: {error}"),
+    }
+    ExitCode::from(if error.kind() == ErrorKind::Config { 2 } else { 1 })
+}
+
+/// Logs go to stderr; `TELESTRATA_LOG` chooses, as in `info,telestrata=debug`.
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("TELESTRATA_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,telestrata=info,deltalake_core=error,buoyant_kernel=error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

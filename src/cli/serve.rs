@@ -1,0 +1,168 @@
+//! `telestrata serve`: every door over one lake, until told to stop.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+
+use super::Done;
+use super::args::LakeArgs;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::ingest::Store;
+use crate::lake::LakeRoot;
+use crate::metrics::Metrics;
+use crate::query::QueryEngine;
+use crate::server::{self, Running, ServerSettings};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    lake: LakeArgs,
+
+    /// Folder of the write-ahead log [default: ./telemetry-wal]
+    #[arg(long, value_name = "DIR")]
+    wal: Option<String>,
+
+    /// Address of the OTLP/gRPC door, or off [default: 127.0.0.1:4317]
+    #[arg(long, value_name = "ADDR|off")]
+    otlp_grpc: Option<String>,
+
+    /// Address of the OTLP/HTTP door, or off [default: 127.0.0.1:4318]
+    #[arg(long, value_name = "ADDR|off")]
+    otlp_http: Option<String>,
+
+    /// Address of the HTTP API, or off [default: 127.0.0.1:8710]
+    #[arg(long, value_name = "ADDR|off")]
+    http: Option<String>,
+
+    /// Write the doors' addresses to this file as JSON once ready
+    #[arg(long, value_name = "FILE")]
+    ready_file: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<Done> {
+        let mut layers = self.lake.layers()?;
+        layers.set_flag("wal", self.wal.as_deref());
+        layers.set_flag("otlp_grpc", self.otlp_grpc.as_deref());
+        layers.set_flag("otlp_http", self.otlp_http.as_deref());
+        layers.set_flag("http", self.http.as_deref());
+        let config = Config::from_layers(&layers)?;
+        let stop = stop_signals()?;
+        let server = LocalServer::start(&config).await?;
+        for (door, address) in server.doors() {
+            println!("{door} {}", address.as_deref().unwrap_or("off"));
+        }
+        println!("ready");
+        if let Some(file) = &self.ready_file {
+            server.write_ready_file(file)?;
+        }
+        let mut stop = stop;
+        stop.recv().await;
+        eprintln!("stopping: finishing requests and flushing; a second Ctrl-C stops now");
+        tokio::select! {
+            stopped = server.stop() => stopped.map(|()| Done::Wholly),
+            _ = stop.recv() => Err(Error::unavailable("stopped before everything was flushed; it is safe in the write-ahead log and comes back at the next start")),
+        }
+    }
+}
+
+/// A store and its doors in this process.
+#[derive(Debug)]
+pub(super) struct LocalServer {
+    store: Arc<Store>,
+    running: Running,
+    /// Queries have threads of their own, so that a heavy one does not hold up acknowledgements.
+    queries: Option<tokio::runtime::Runtime>,
+}
+
+impl LocalServer {
+    pub(super) async fn start(config: &Config) -> Result<Self> {
+        let root = LakeRoot::parse(&config.lake)?;
+        let queries = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::config("no threads can be started for queries").with_source(error))?;
+        let metrics = Arc::new(Metrics::default());
+        let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
+        let engine = Arc::new(QueryEngine::new(root, &config.query, queries.handle().clone())?);
+        let settings = ServerSettings {
+            otlp_grpc: config.otlp_grpc.address(),
+            otlp_http: config.otlp_http.address(),
+            http: config.http.address(),
+            max_request_bytes: config.max_request_bytes,
+        };
+        match server::start(Arc::clone(&store), engine, settings).await {
+            Ok(running) => Ok(Self { store, running, queries: Some(queries) }),
+            Err(error) => {
+                let closed = store.close().await;
+                queries.shutdown_background();
+                closed.and(Err(error))
+            }
+        }
+    }
+
+    /// Each door by its name in the ready file, and its address.
+    pub(super) fn doors(&self) -> [(&'static str, Option<String>); 3] {
+        let addresses = self.running.addresses();
+        [
+            ("otlp_grpc", addresses.otlp_grpc.map(|address| address.to_string())),
+            ("otlp_http", addresses.otlp_http.map(|address| address.to_string())),
+            ("http", addresses.http.map(|address| address.to_string())),
+        ]
+    }
+
+    /// Written whole or not at all: a reader that finds the file finds all of it.
+    fn write_ready_file(&self, file: &Path) -> Result<()> {
+        let doors: serde_json::Map<String, serde_json::Value> =
+            self.doors().into_iter().map(|(door, address)| (door.to_owned(), json!(address))).collect();
+        let failed = |error| Error::config(format!("can't write {}", file.display())).with_source(error);
+        let mut staged = file.as_os_str().to_owned();
+        staged.push(".tmp");
+        std::fs::write(&staged, serde_json::Value::Object(doors).to_string()).map_err(failed)?;
+        std::fs::rename(&staged, file).map_err(failed)
+    }
+
+    /// Refuses new work, finishes what is under way, flushes, and lets go of the WAL.
+    pub(super) async fn stop(mut self) -> Result<()> {
+        self.running.stop().await;
+        let closed = self.store.close().await;
+        if let Some(queries) = self.queries.take() {
+            queries.shutdown_background();
+        }
+        closed
+    }
+}
+
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        // A runtime must not be dropped where it could block.
+        if let Some(queries) = self.queries.take() {
+            queries.shutdown_background();
+        }
+    }
+}
+
+/// SIGTERM and SIGINT, as they come.
+pub(super) fn stop_signals() -> Result<tokio::sync::mpsc::Receiver<()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let failed = |error| Error::config("signals can't be listened for").with_source(error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if sender.send(()).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}

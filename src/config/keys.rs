@@ -1,0 +1,42 @@
+//! Every configuration key, once.
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Its place in `telestrata.toml`, with dots.
+    pub path: &'static str,
+    /// Its default as TOML; empty where the default depends on the machine.
+    pub default: &'static str,
+    /// What it is for, and its unit.
+    pub doc: &'static str,
+}
+
+impl Key {
+    /// The environment variable of the key.
+    pub fn env(&self) -> String {
+        format!("TELESTRATA_{}", self.path.replace('.', "_").to_uppercase())
+    }
+}
+
+const fn key(path: &'static str, default: &'static str, doc: &'static str) -> Key {
+    Key { path, default, doc }
+}
+
+/// The keys, in the order that `config show` prints.
+pub const KEYS: &[Key] = &[
+    key("lake", r#""./telemetry""#, "root of the lake: a folder or a URL"),
+    key("wal", r#""./telemetry-wal""#, "folder of the write-ahead log, always local"),
+    key("memory_limit", "", "bytes that buffers, queries and caches share; default: half of the machine's"),
+    key("otlp_grpc", r#""127.0.0.1:4317""#, "address of the OTLP/gRPC door, or off"),
+    key("otlp_http", r#""127.0.0.1:4318""#, "address of the OTLP/HTTP door, or off"),
+    key("http", r#""127.0.0.1:8710""#, "address of the HTTP API, or off"),
+    key("flush.age", r#""60s""#, "a table is flushed when a row has waited this long"),
+    key("flush.bytes", r#""256 MiB""#, "a table is flushed when it holds this much in memory"),
+    key("ingest.max_future", r#""24h""#, "how far past its arrival a record's time may lie; a later one is rejected"),
+    key("ingest.max_request_bytes", r#""64 MiB""#, "largest OTLP request, before and after decompression"),
+    key("ingest.repeat_window", r#""10m""#, "a request sent again within this time is stored once"),
+    key("ingest.wal_max_bytes", r#""4 GiB""#, "unflushed bytes in the write-ahead log at which requests are told to wait"),
+    key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
+    key("query.max_time", r#""5m""#, "longest time of one query"),
+    key("query.span_slack", r#""1h""#, "how far outside of a span a log of it may lie"),
+];

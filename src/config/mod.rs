@@ -1,0 +1,13 @@
+//! The configuration: flag over `TELESTRATA_*` over `telestrata.toml` over default.
+//!
+//! Guarantee: every key is known, typed and checked before anything starts; an error names the key and where its
+//! value came from. The keys are one table, `keys.rs`, from which the environment's names, `config show` and
+//! the documentation follow.
+
+mod keys;
+mod layers;
+mod settings;
+
+pub use keys::{KEYS, Key};
+pub use layers::{Layers, Origin};
+pub use settings::{Bind, Config, PromotedConfig};

@@ -1,0 +1,171 @@
+//! Hot rows into the lake, in order and once.
+//!
+//! Guarantee (invariants 2 and 4): a table's flushes commit in order; each carries the txn that says up to which
+//! record everything is in; hot rows leave in the swap that brings the commit. A flush whose commit did not go
+//! through is tried again with the same files and the same txn, before any later one.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Mutex, Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::buffer::BufferedTable;
+use crate::error::Result;
+use crate::lake::{AppendTxn, DataFile, TableSnapshot, write_sorted};
+use crate::metrics::Metrics;
+use crate::wal::WalSeq;
+
+/// How often a table looks whether a flush is due, and for the commits of others.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How often a table looks for the commits of others.
+const REFRESH_EVERY: Duration = Duration::from_secs(2);
+
+/// The longest pause after a failed flush.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
+
+/// Flushes one table.
+#[derive(Debug)]
+pub(super) struct Flusher {
+    table: Arc<BufferedTable>,
+    app_id: String,
+    flush_bytes: usize,
+    flush_age: Duration,
+    metrics: Arc<Metrics>,
+    wake: Notify,
+    /// Held through a flush, so that flushes are in order; holds one whose commit is not known to be in.
+    unfinished: Mutex<Option<Unfinished>>,
+}
+
+/// Files that are written and whose commit is not known to have gone through.
+#[derive(Debug)]
+struct Unfinished {
+    /// The last record whose rows they hold.
+    last: WalSeq,
+    /// The snapshot that the commit goes on top of.
+    base: TableSnapshot,
+    files: Vec<DataFile>,
+}
+
+impl Flusher {
+    pub(super) fn new(
+        table: Arc<BufferedTable>,
+        app_id: String,
+        flush_bytes: usize,
+        flush_age: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { table, app_id, flush_bytes, flush_age, metrics, wake: Notify::new(), unfinished: Mutex::new(None) }
+    }
+
+    /// The table it flushes.
+    pub(super) const fn table(&self) -> &Arc<BufferedTable> {
+        &self.table
+    }
+
+    /// Looks at once whether a flush is due.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Whether hot rows are many or old enough.
+    pub(super) fn is_due(&self) -> bool {
+        let state = self.table.pin();
+        state.hot_bytes() >= self.flush_bytes
+            || state.hot_since().is_some_and(|since| since.elapsed() >= self.flush_age)
+    }
+
+    /// Commits every row that was hot when it was called.
+    ///
+    /// Cancel-safe: dropped at any point, the next call goes on where this one stopped.
+    ///
+    /// # Errors
+    /// `Unavailable` where the lake did not answer; the rows stay hot and a later call tries again.
+    pub(super) async fn flush(&self) -> Result<()> {
+        let mut unfinished = self.unfinished.lock().await;
+        self.commit(&mut unfinished).await?;
+        let Some(cut) = self.table.cut() else { return Ok(()) };
+        let started = Instant::now();
+        let lake = self.table.lake();
+        let signal = lake.signal();
+        let files = write_sorted(lake.store(), signal, cut.base.promoted(), cut.batches).await?;
+        *unfinished = Some(Unfinished { last: cut.last, base: cut.base, files });
+        self.commit(&mut unfinished).await?;
+        drop(unfinished);
+        self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
+        let snapshot = self.table.pin().snapshot.clone();
+        // A checkpoint speeds up opening; without one the table is as right as with it.
+        if let Err(error) = lake.checkpoint_if_due(&snapshot).await {
+            tracing::warn!(table = %signal, %error, "no checkpoint was written");
+        }
+        Ok(())
+    }
+
+    /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in.
+    async fn commit(&self, slot: &mut Option<Unfinished>) -> Result<()> {
+        let Some(work) = slot.as_ref() else { return Ok(()) };
+        let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last) };
+        let started = Instant::now();
+        let snapshot = self.table.lake().append(&work.base, &work.files, &txn).await?;
+        self.table.install(snapshot, work.last);
+        let labels = self.table.lake().signal().into();
+        self.metrics.commit_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
+        let rows: usize = work.files.iter().map(|file| file.rows).sum();
+        self.metrics.flushed_rows.get_or_create(&labels).inc_by(rows as u64);
+        let bytes: u64 = work.files.iter().map(|file| file.size).sum();
+        self.metrics.flushed_bytes.get_or_create(&labels).inc_by(bytes);
+        *slot = None;
+        Ok(())
+    }
+
+    /// Waits until a flush is due, makes it, and returns; meanwhile follows the commits of others.
+    /// Answers whether to go on: not after cancellation, which never stops a flush half-way.
+    pub(super) async fn flush_when_due(&self, cancelled: &CancellationToken) -> bool {
+        let mut pause = TICK;
+        let mut refreshed = Instant::now();
+        loop {
+            tokio::select! {
+                () = cancelled.cancelled() => return false,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            if self.is_due() {
+                match self.flush().await {
+                    Ok(()) => return true,
+                    Err(error) => {
+                        let signal = self.table.lake().signal();
+                        self.metrics.failed_flushes.get_or_create(&signal.into()).inc();
+                        tracing::error!(
+                            table = %signal, %error,
+                            "a flush failed; its rows are safe in the write-ahead log and it is tried again"
+                        );
+                        pause = (pause * 2).min(MAX_PAUSE);
+                        continue;
+                    }
+                }
+            }
+            pause = TICK;
+            if refreshed.elapsed() >= REFRESH_EVERY {
+                refreshed = Instant::now();
+                self.follow_others().await;
+            }
+        }
+    }
+
+    async fn follow_others(&self) {
+        // A flush under way brings a newer snapshot anyway.
+        let Ok(_idle) = self.unfinished.try_lock() else { return };
+        let snapshot = self.table.pin().snapshot.clone();
+        match self.table.lake().refresh(&snapshot).await {
+            Ok(newer) if newer.version() > snapshot.version() => self.table.refresh(newer),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(table = %self.table.lake().signal(), %error, "the table can't be refreshed"),
+        }
+    }
+}
+
+/// A sequence as Delta keeps it. The WAL gives none above half of 2^64.
+fn txn_version(seq: WalSeq) -> i64 {
+    i64::try_from(seq.0).unwrap_or(i64::MAX)
+}

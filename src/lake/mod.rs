@@ -1,0 +1,33 @@
+//! The lake: open Delta tables on a local disk, and later an object store.
+//!
+//! Guarantee: what a commit names is whole and durable; a commit happens once; the Delta log is the only truth
+//! about files (invariants 5, 7 and 8). Elsewhere: which rows (`buffer`), when (`ingest`), how they are read (`query`).
+//!
+//! ```text
+//! location.rs     root as a URL and its object store
+//! local_store.rs  a local folder with durable writes
+//! schema.rs       contract -> Delta schema, and back
+//! parquet.rs      writer settings
+//! stats.rs        per-file statistics
+//! write.rs        rows -> sorted files, one a date
+//! table.rs        snapshots and commits
+//! files.rs        the live files of a snapshot
+//! readme.rs       the note for people at the lake's root
+//! ```
+
+mod files;
+mod local_store;
+mod location;
+mod parquet;
+mod readme;
+mod schema;
+mod stats;
+mod table;
+mod write;
+
+pub use files::{FileStatistics, LiveFile, LiveFiles};
+pub use local_store::DurableLocalStore;
+pub use location::LakeRoot;
+pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use write::{DataFile, write_sorted};
+pub(crate) use readme::write_readme;

@@ -1,0 +1,398 @@
+//! One Delta table: opening, creating, refreshing, and appending exactly once.
+//!
+//! Guarantees: an append that returned is in the log once, however often the store failed on the way (invariants 4
+//! and 5); a table whose protocol or schema another program has changed is refused (invariant 8).
+//!
+//! ```text
+//! append(files, txn N):   commit against the snapshot, no retries inside
+//!       ^   | error or conflict, ours or another's
+//!       |   v
+//!       |  reload --> its txn says N is in? --> done
+//!       +---- no
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake_core::kernel::{Action, Add, Protocol, Transaction, new_metadata};
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::table::state::DeltaTableState;
+use deltalake_core::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
+
+use super::files::LiveFiles;
+use super::location::LakeRoot;
+use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
+use super::write::DataFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::contract::{CONTRACT_VERSION, PARTITION, columns};
+use crate::model::promoted::Promoted;
+use crate::model::signal::Signal;
+
+/// Tries of a commit before it is given up, with doubling pauses in between.
+const COMMIT_TRIES: u32 = 8;
+
+/// The first pause between two tries.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A checkpoint is written at versions divisible by this.
+const CHECKPOINT_EVERY: u64 = 50;
+
+/// Table property that carries the contract's version.
+const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
+
+/// A Delta table of this lake.
+#[derive(Clone)]
+pub struct LakeTable {
+    signal: Signal,
+    log_store: LogStoreRef,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl std::fmt::Debug for LakeTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LakeTable").field("signal", &self.signal).finish_non_exhaustive()
+    }
+}
+
+/// One version of a table: immutable, cheap to share.
+#[derive(Debug, Clone)]
+pub struct TableSnapshot {
+    state: DeltaTableState,
+    columns: TableColumns,
+    files: Arc<LiveFiles>,
+}
+
+impl TableSnapshot {
+    /// The Delta version.
+    pub fn version(&self) -> u64 {
+        self.state.version()
+    }
+
+    /// The live files.
+    pub const fn files(&self) -> &Arc<LiveFiles> {
+        &self.files
+    }
+
+    /// The promoted columns.
+    pub fn promoted(&self) -> &[Promoted] {
+        &self.columns.promoted
+    }
+
+    /// The Arrow schema in memory, promoted columns last.
+    pub const fn schema(&self) -> &SchemaRef {
+        &self.columns.schema
+    }
+}
+
+/// What makes an append happen once: whose, and up to which sequence.
+#[derive(Debug, Clone)]
+pub struct AppendTxn {
+    /// The Delta application id.
+    pub app_id: String,
+    /// Everything up to this sequence is in, once the commit is.
+    pub version: i64,
+}
+
+impl LakeTable {
+    /// The table's handle; touches nothing.
+    pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
+        let url = root.table_url(signal.table())?;
+        let store = root.table_store(signal.table())?;
+        let log_store =
+            default_logstore(Arc::clone(&store), Arc::clone(root.store()), &url, &StorageConfig::default());
+        Ok(Self { signal, log_store, store })
+    }
+
+    /// The signal it holds.
+    pub const fn signal(&self) -> Signal {
+        self.signal
+    }
+
+    /// The store as seen from the table's folder.
+    pub const fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Its newest version, `None` where there is no such table.
+    ///
+    /// # Errors
+    /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
+    pub async fn load(&self) -> Result<Option<TableSnapshot>> {
+        match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
+            Ok(state) => self.checked(state).map(Some),
+            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
+            Err(error) => {
+                // The kernel answers a missing folder with an error of its own making.
+                let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
+                match log {
+                    Ok(listing) if listing.objects.is_empty() => Ok(None),
+                    Err(object_store::Error::NotFound { .. }) => Ok(None),
+                    _ => Err(self.unavailable("can't be read", error)),
+                }
+            }
+        }
+    }
+
+    /// Its newest version; makes the table, or adds promoted columns to it, where it lacks them.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; `Config` where a promoted column is already there with another definition.
+    pub async fn load_or_create(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..COMMIT_TRIES {
+            let outcome = match self.load().await? {
+                None => self.create(promoted).await,
+                Some(snapshot) => {
+                    let added = missing_promoted(self.signal, &snapshot, promoted)?;
+                    if added.is_empty() {
+                        return Ok(snapshot);
+                    }
+                    self.add_promoted(&snapshot, &added).await
+                }
+            };
+            // Whether it was ours or another's commit that made it: the next load tells.
+            if let Err(error) = outcome {
+                tracing::warn!(table = %self.signal, %error, "creating or widening the table failed; trying again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        Err(Error::unavailable(format!("table `{}` can't be created or widened; see the log", self.signal)))
+    }
+
+    /// The snapshot brought up to the newest version.
+    pub async fn refresh(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
+        let mut state = snapshot.state.clone();
+        state.update(self.log_store.as_ref(), None).await.map_err(|error| self.unavailable("can't be refreshed", error))?;
+        if state.version() == snapshot.version() {
+            return Ok(snapshot.clone());
+        }
+        self.checked(state)
+    }
+
+    /// Up to which sequence an application's appends are in this snapshot. May replay the log: not for queries.
+    pub async fn committed(&self, snapshot: &TableSnapshot, app_id: &str) -> Result<Option<i64>> {
+        snapshot
+            .state
+            .transaction_version(self.log_store.as_ref(), app_id)
+            .await
+            .map_err(|error| self.unavailable("can't be read", error))
+    }
+
+    /// Appends files once, and answers the snapshot that holds them.
+    ///
+    /// # Errors
+    /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
+    pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txn: &AppendTxn) -> Result<TableSnapshot> {
+        let mut snapshot = base.clone();
+        let mut pause = FIRST_PAUSE;
+        let mut last = None;
+        for attempt in 0..COMMIT_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+                snapshot = match self.refresh(&snapshot).await {
+                    Ok(snapshot) => snapshot,
+                    Err(error) if error.kind() == ErrorKind::Unavailable => {
+                        last = Some(error);
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if self.committed(&snapshot, &txn.app_id).await?.is_some_and(|version| version >= txn.version) {
+                    return Ok(snapshot);
+                }
+            }
+            match self.commit_append(&snapshot, files, txn).await {
+                Ok(snapshot) => return Ok(snapshot),
+                Err(error) => {
+                    tracing::warn!(table = %self.signal, %error, attempt, "a commit did not go through; reloading");
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
+    }
+
+    async fn commit_append(
+        &self,
+        snapshot: &TableSnapshot,
+        files: &[DataFile],
+        txn: &AppendTxn,
+    ) -> Result<TableSnapshot> {
+        let now = chrono::Utc::now().timestamp_millis();
+        let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(vec![PARTITION.to_owned()]),
+            predicate: None,
+        };
+        let transaction = Transaction::new(&txn.app_id, txn.version);
+        let state = self.commit(snapshot, actions, operation, Some(transaction)).await?;
+        if state.version() == snapshot.version() + 1 {
+            let files = Arc::new(snapshot.files.with_added(files, now));
+            return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
+        }
+        self.checked(state)
+    }
+
+    /// Compare-and-swap on the version: no retry inside, whose conflict rules are not ours.
+    async fn commit(
+        &self,
+        snapshot: &TableSnapshot,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+        transaction: Option<Transaction>,
+    ) -> Result<DeltaTableState> {
+        // Clean-up lists the log at every commit, and its failure would hide a commit that succeeded.
+        let mut properties = CommitProperties::default()
+            .with_max_retries(0)
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
+        if let Some(transaction) = transaction {
+            properties = properties.with_application_transaction(transaction);
+        }
+        let commit = CommitBuilder::from(properties).with_actions(actions).build(
+            Some(&snapshot.state),
+            Arc::clone(&self.log_store),
+            operation,
+        );
+        commit.await.map(|done| done.snapshot).map_err(|error| self.unavailable("the commit failed", error))
+    }
+
+    async fn create(&self, promoted: &[Promoted]) -> Result<()> {
+        let statistics: Vec<&str> =
+            columns(self.signal).filter(|column| column.stats).map(|column| column.name).collect();
+        let configuration = [
+            ("delta.dataSkippingStatsColumns".to_owned(), statistics.join(",")),
+            ("delta.checkpointInterval".to_owned(), CHECKPOINT_EVERY.to_string()),
+            (CONTRACT_PROPERTY.to_owned(), CONTRACT_VERSION.to_string()),
+        ];
+        let schema = delta_schema(self.signal, promoted)?;
+        let metadata = new_metadata(&schema, [PARTITION], configuration)
+            .map_err(|error| Error::internal("no Delta metadata").with_source(error))?;
+        let protocol: Protocol = serde_json::from_value(serde_json::json!({
+            "minReaderVersion": 1, "minWriterVersion": 2,
+        }))
+        .map_err(|error| Error::internal("no Delta protocol").with_source(error))?;
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: self.log_store.config().location().clone(),
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        // No retry: delta-rs would commit our schema again over that of a table made meanwhile.
+        let commit = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
+            .with_actions(vec![Action::Protocol(protocol), Action::Metadata(metadata)])
+            .build(None, Arc::clone(&self.log_store), operation);
+        let prepared = commit
+            .into_prepared_commit_future()
+            .await
+            .map_err(|error| self.unavailable("can't be created", error))?;
+        prepared.await.map_err(|error| self.unavailable("can't be created", error))?;
+        Ok(())
+    }
+
+    async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<()> {
+        let metadata = snapshot.state.metadata();
+        let schema = with_promoted(snapshot.state.schema().as_ref(), added)?;
+        let mut value = serde_json::to_value(metadata)
+            .map_err(|error| Error::internal("no JSON of a table's metadata").with_source(error))?;
+        let schema =
+            serde_json::to_string(&schema).map_err(|error| Error::internal("no JSON of a schema").with_source(error))?;
+        value["schemaString"] = serde_json::Value::String(schema);
+        let metadata = serde_json::from_value(value)
+            .map_err(|error| Error::internal("no metadata of its JSON").with_source(error))?;
+        let fields = added
+            .iter()
+            .filter_map(|promoted| {
+                let schema = with_promoted(snapshot.state.schema().as_ref(), std::slice::from_ref(promoted)).ok()?;
+                schema.field(&promoted.name).cloned()
+            })
+            .collect();
+        let operation = DeltaOperation::AddColumn { fields };
+        self.commit(snapshot, vec![Action::Metadata(metadata)], operation, None).await?;
+        Ok(())
+    }
+
+    /// Writes a checkpoint where this version is due for one.
+    pub async fn checkpoint_if_due(&self, snapshot: &TableSnapshot) -> Result<()> {
+        if snapshot.version() == 0 || !snapshot.version().is_multiple_of(CHECKPOINT_EVERY) {
+            return Ok(());
+        }
+        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
+        let version = snapshot.version();
+        table.load_version(version).await.map_err(|error| self.unavailable("can't be read", error))?;
+        deltalake_core::checkpoints::create_checkpoint(&table, None)
+            .await
+            .map_err(|error| self.unavailable("the checkpoint failed", error))
+    }
+
+    fn checked(&self, state: DeltaTableState) -> Result<TableSnapshot> {
+        let refused = |what: String| Error::new(ErrorKind::Damaged, format!("table `{}` {what}", self.signal));
+        let protocol = state.protocol();
+        if protocol.min_reader_version() > 1 || protocol.min_writer_version() > 2 {
+            return Err(refused(format!(
+                "is at Delta reader version {} and writer version {}, raised by another engine; this program keeps \
+                 tables at 1 and 2: restore the table from before that change",
+                protocol.min_reader_version(),
+                protocol.min_writer_version()
+            )));
+        }
+        let contract = state.metadata().configuration().get(CONTRACT_PROPERTY).map(String::as_str);
+        match contract.map(str::parse::<u32>) {
+            Some(Ok(version)) if version > CONTRACT_VERSION => {
+                return Err(refused(format!(
+                    "was written by a newer version (contract {version}, this program knows {CONTRACT_VERSION}): upgrade"
+                )));
+            }
+            Some(Ok(_)) => {}
+            _ => {
+                return Err(refused(format!("has no `{CONTRACT_PROPERTY}`: it was not made by telestrata")));
+            }
+        }
+        let columns = table_columns(self.signal, state.schema().as_ref())?;
+        let files = Arc::new(LiveFiles::of(&state)?);
+        Ok(TableSnapshot { state, columns, files })
+    }
+
+    fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {
+        Error::unavailable(format!("table `{}` {what}", self.signal)).with_source(error)
+    }
+}
+
+fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted]) -> Result<Vec<Promoted>> {
+    let mut missing = Vec::new();
+    for promoted in wanted {
+        match snapshot.promoted().iter().find(|there| there.name == promoted.name) {
+            Some(there) if there == promoted => {}
+            Some(there) => {
+                return Err(Error::config(format!(
+                    "promoted column `{}` of table `{signal}` is already defined as {}; choose another name",
+                    promoted.name,
+                    there.comment()
+                )));
+            }
+            None => missing.push(promoted.clone()),
+        }
+    }
+    Ok(missing)
+}
+
+fn add_action(file: &DataFile, now_ms: i64) -> Result<Action> {
+    let size = i64::try_from(file.size).map_err(|_| Error::internal("a file of more than 2^63 bytes"))?;
+    Ok(Action::Add(Add {
+        path: file.path.clone(),
+        partition_values: HashMap::from([(PARTITION.to_owned(), Some(file.date.clone()))]),
+        size,
+        modification_time: now_ms,
+        data_change: true,
+        stats: Some(file.stats.clone()),
+        ..Add::default()
+    }))
+}

@@ -1,0 +1,261 @@
+//! Rows in any order to sorted, encoded Parquet, one file for each date.
+//!
+//! Guarantee: a file holds the rows of one date, in the contract's sort order, with the promoted columns filled, and
+//! is whole and durable in the store when its [`DataFile`] is returned. No commit names it yet.
+//!
+//! ```text
+//! hot batches --> sort keys (date, then the sort order) --> row order --> date by date:
+//!     gather a slice of rows --> fill promoted columns --> encode  (a blocking thread)
+//!                                                            | bytes, a bounded channel
+//!                                                            v
+//!                                                          upload  (async)
+//! ```
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{SortOptions, interleave_record_batch};
+use arrow::datatypes::{Date32Type, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
+use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::buffered::BufWriter;
+use object_store::path::Path;
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc;
+
+use super::parquet::writer_options;
+use super::stats::FileStats;
+use crate::error::{Error, Result};
+use crate::model::contract::{PARTITION, sort_order};
+use crate::model::promote::{MARKS_KEY, Promoter};
+use crate::model::promoted::Promoted;
+use crate::model::schema::table_schema;
+use crate::model::signal::Signal;
+
+/// Rows gathered and encoded at once.
+const SLICE_ROWS: usize = 16 * 1024;
+
+/// Encoded chunks on their way to the store, at most.
+const CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Bytes of a chunk.
+const CHUNK_BYTES: usize = 4 << 20;
+
+/// A file in the store that waits for its commit.
+#[derive(Debug, Clone)]
+pub struct DataFile {
+    /// Path below the table's folder.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Rows.
+    pub rows: usize,
+    /// The date of its rows, `YYYY-MM-DD`.
+    pub date: String,
+    /// The Delta statistics, as JSON.
+    pub stats: String,
+}
+
+/// Writes rows as sorted files, one for each date, into a table's store.
+///
+/// The batches have the contract's columns without the promoted ones. Memory: the sort keys of all rows, and one
+/// slice, one row group's encoded pages and a few chunks at a time.
+///
+/// # Errors
+/// What the store or the encoder answers; files written before an error are left for vacuum.
+pub async fn write_sorted(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    promoted: &[Promoted],
+    batches: Vec<RecordBatch>,
+) -> Result<Vec<DataFile>> {
+    let (batches, runs) = compute(move || {
+        let runs = sort_by_date(signal, &batches)?;
+        Ok((Arc::new(batches), runs))
+    })
+    .await?;
+    let mut files = Vec::with_capacity(runs.len());
+    for run in runs {
+        files.push(write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run).await?);
+    }
+    Ok(files)
+}
+
+/// The rows of one date, in sort order, as (batch, row).
+struct DateRun {
+    date: i32,
+    rows: Vec<(usize, usize)>,
+}
+
+fn sort_by_date(signal: Signal, batches: &[RecordBatch]) -> Result<Vec<DateRun>> {
+    let keys: Vec<&str> = std::iter::once(PARTITION).chain(sort_order(signal).iter().copied()).collect();
+    let total: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let Some(first) = batches.first() else { return Ok(Vec::new()) };
+    let fields = keys
+        .iter()
+        .map(|key| {
+            let field = first.schema_ref().field_with_name(key).map_err(encoding)?;
+            let options = SortOptions { descending: false, nulls_first: true };
+            Ok(SortField::new_with_options(field.data_type().clone(), options))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let converter = RowConverter::new(fields).map_err(encoding)?;
+    let mut rows = converter.empty_rows(total, 64 * total);
+    let mut order: Vec<(usize, usize)> = Vec::with_capacity(total);
+    for (index, batch) in batches.iter().enumerate() {
+        let columns: Vec<ArrayRef> =
+            keys.iter().filter_map(|key| batch.column_by_name(key).map(Arc::clone)).collect();
+        converter.append(&mut rows, &columns).map_err(encoding)?;
+        order.extend((0..batch.num_rows()).map(|row| (index, row)));
+    }
+    let mut sorted: Vec<usize> = (0..total).collect();
+    sorted.sort_unstable_by(|left, right| rows.row(*left).cmp(&rows.row(*right)).then(left.cmp(right)));
+
+    let mut runs: Vec<DateRun> = Vec::new();
+    for position in sorted {
+        let (batch, row) = order[position];
+        let date = date_of(&batches[batch], row)?;
+        match runs.last_mut() {
+            Some(run) if run.date == date => run.rows.push((batch, row)),
+            _ => runs.push(DateRun { date, rows: vec![(batch, row)] }),
+        }
+    }
+    Ok(runs)
+}
+
+fn date_of(batch: &RecordBatch, row: usize) -> Result<i32> {
+    batch
+        .column_by_name(PARTITION)
+        .and_then(|column| column.as_primitive_opt::<Date32Type>())
+        .map(|dates| dates.value(row))
+        .ok_or_else(|| Error::internal("a batch without its `date` column"))
+}
+
+async fn write_run(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    promoted: Vec<Promoted>,
+    batches: Arc<Vec<RecordBatch>>,
+    run: DateRun,
+) -> Result<DataFile> {
+    let date = date_text(run.date)?;
+    let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
+    let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
+    let upload = tokio::spawn(upload(Arc::clone(store), Path::from(path.as_str()), receiver));
+    let encoded = compute(move || encode_run(signal, &promoted, &batches, &run, sender)).await;
+    let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
+    // Where encoding failed, the upload has stopped at an end that it took for the file's.
+    let stats = encoded?;
+    Ok(DataFile { path, size: size?, rows: stats.rows(), date, stats: stats.to_json() })
+}
+
+fn encode_run(
+    signal: Signal,
+    promoted: &[Promoted],
+    batches: &[RecordBatch],
+    run: &DateRun,
+    sender: mpsc::Sender<Bytes>,
+) -> Result<FileStats> {
+    let full_schema = table_schema(signal, promoted);
+    let file_schema = without_partition(&full_schema)?;
+    let options = writer_options(signal, promoted, &file_schema, run.rows.len())?;
+    let sink = ChunkSink { sender, pending: Vec::with_capacity(CHUNK_BYTES) };
+    let mut writer = ArrowWriter::try_new_with_options(sink, file_schema, options).map_err(parquet)?;
+    let mut promoter = Promoter::new(promoted);
+    let mut stats = FileStats::new(signal);
+    let sources: Vec<&RecordBatch> = batches.iter().collect();
+    for slice in run.rows.chunks(SLICE_ROWS) {
+        let gathered = interleave_record_batch(&sources, slice).map_err(encoding)?;
+        let promoted = promoter.promote(&gathered, &full_schema).map_err(encoding)?;
+        stats.update(&promoted);
+        writer.write(&drop_partition(&promoted)?).map_err(parquet)?;
+    }
+    writer.append_key_value_metadata(KeyValue::new(MARKS_KEY.to_owned(), promoter.marks().to_json()));
+    let mut sink = writer.into_inner().map_err(parquet)?;
+    sink.send_pending().map_err(|error| Error::unavailable("the upload of a file stopped").with_source(error))?;
+    Ok(stats)
+}
+
+/// The schema inside a file: Delta keeps the partition in the path and the log.
+fn without_partition(schema: &SchemaRef) -> Result<SchemaRef> {
+    let index = schema.index_of(PARTITION).map_err(encoding)?;
+    let kept: Vec<usize> = (0..schema.fields().len()).filter(|column| *column != index).collect();
+    Ok(Arc::new(schema.project(&kept).map_err(encoding)?))
+}
+
+fn drop_partition(batch: &RecordBatch) -> Result<RecordBatch> {
+    let index = batch.schema_ref().index_of(PARTITION).map_err(encoding)?;
+    let mut batch = batch.clone();
+    batch.remove_column(index);
+    Ok(batch)
+}
+
+/// A writer that hands what it gets to the upload, in chunks.
+struct ChunkSink {
+    sender: mpsc::Sender<Bytes>,
+    pending: Vec<u8>,
+}
+
+impl ChunkSink {
+    fn send_pending(&mut self) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.pending, Vec::with_capacity(CHUNK_BYTES));
+        self.sender
+            .blocking_send(chunk.into())
+            .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the upload has ended"))
+    }
+}
+
+impl Write for ChunkSink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= CHUNK_BYTES {
+            self.send_pending()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn upload(store: Arc<dyn ObjectStore>, path: Path, mut chunks: mpsc::Receiver<Bytes>) -> Result<u64> {
+    let failed = |error: io::Error| Error::unavailable(format!("can't write {path}")).with_source(error);
+    let mut writer = BufWriter::new(Arc::clone(&store), path.clone());
+    let mut size = 0;
+    while let Some(chunk) = chunks.recv().await {
+        size += chunk.len() as u64;
+        if let Err(error) = writer.put(chunk).await {
+            return Err(Error::unavailable(format!("can't write {path}")).with_source(error));
+        }
+    }
+    writer.shutdown().await.map_err(failed)?;
+    Ok(size)
+}
+
+fn date_text(days: i32) -> Result<String> {
+    chrono::DateTime::from_timestamp(i64::from(days) * 86_400, 0)
+        .map(|time| time.format("%Y-%m-%d").to_string())
+        .ok_or_else(|| Error::internal(format!("day {days} is no date")))
+}
+
+fn encoding(error: ArrowError) -> Error {
+    Error::internal("can't sort or gather rows").with_source(error)
+}
+
+fn parquet(error: parquet::errors::ParquetError) -> Error {
+    Error::unavailable("can't encode a Parquet file").with_source(error)
+}
+
+/// Runs CPU work on a thread where it holds up no one.
+async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("an encoding thread died").with_source(error))?
+}

@@ -1,0 +1,5 @@
+//! The `telestrata` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    telestrata::cli::main()
+}

@@ -1,0 +1,45 @@
+//! OTLP requests to Arrow batches: from the bytes of one encoding straight into the columns of the data contract.
+//!
+//! Guarantees:
+//! - A record that can't be stored is rejected alone, with its reason and its place in the request; its neighbours go in
+//!   and every column keeps the same length.
+//! - Both encodings of a request give the same batch.
+//! - The same request with the same [`RequestMeta`] gives the same batch and report at any time: the WAL's replay relies
+//!   on it.
+//! - Nothing in a request makes the decoder panic, take more memory than [`MAX_DECODED_BYTES`] for its rows, or take more
+//!   stack than values nested 64 deep.
+//!
+//! ```text
+//!            schema.rs  the OTLP messages as data
+//!                |
+//!  proto/  json/         cursors over the bytes: what is a field, what is its value        (wire.rs: the trait of both)
+//!        |
+//!     record/            one reader a message, for both encodings; reused scratch structs
+//!        |  value/       AnyValue to text and back
+//!        |
+//!      rows/             the contract's rules: check a record whole, then append it
+//!        |
+//!   model/build/         column builders --> RecordBatch          (walk.rs: resource, scope, record; report.rs: the rest)
+//! ```
+
+#![deny(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::unwrap_used, clippy::expect_used)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used))]
+
+mod base64;
+mod budget;
+mod decode;
+mod error;
+mod json;
+mod proto;
+mod record;
+mod report;
+mod rows;
+mod schema;
+pub mod value;
+mod walk;
+mod wire;
+
+pub use budget::MAX_DECODED_BYTES;
+pub use decode::decode;
+pub use error::DecodeError;
+pub use report::{DecodeReport, Decoded, RejectReason, Rejection, RequestMeta};

@@ -1,0 +1,271 @@
+//! The one query service behind every door: text in, a stream of record batches out.
+//!
+//! Guarantees: a query sees each table at one moment; it can read the lake's tables and views and nothing else; its
+//! memory and time are bounded; dropping its stream stops its work.
+//!
+//! ```text
+//! text --> one statement, attr() written out      statement.rs
+//!      --> tables pinned, views planned           provider.rs, views.rs
+//!      --> plan, checked to be read-only
+//!      --> run on the query runtime --> bounded channel --> the caller's stream
+//! ```
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
+    SchemaProvider,
+};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::datasource::ViewTable;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionConfig;
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::error::from_datafusion;
+use super::lookup::{Attr, MapLookupPlanner, MapValue};
+use super::lookup_pushdown::LookupPushdown;
+use super::provider::{SignalTable, store_url};
+use super::span_match::SpanOfLog;
+use super::statement::parse;
+use super::views::{VIEWS, View};
+use crate::buffer::TableState;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lake::LakeRoot;
+use crate::model::signal::Signal;
+
+const CATALOG: &str = "telestrata";
+const SCHEMA: &str = "public";
+
+/// Batches that wait for a slow reader, at most.
+const BATCHES_IN_FLIGHT: usize = 2;
+
+/// What a query may use.
+#[derive(Debug, Clone)]
+pub struct QueryBudget {
+    /// Bytes of all running queries together; sorts and aggregations spill to disk before they reach it.
+    pub max_memory: usize,
+    /// Time of one query.
+    pub max_time: Duration,
+    /// Bytes of the cache of Parquet footers.
+    pub footer_cache: usize,
+    /// How far outside of a span a log of it may lie.
+    pub span_slack: Duration,
+}
+
+/// Runs queries over one lake.
+#[derive(Debug)]
+pub struct QueryEngine {
+    root: LakeRoot,
+    state: SessionState,
+    max_time: Duration,
+    runtime: tokio::runtime::Handle,
+}
+
+/// The tables that a query sees, each at one moment.
+#[derive(Debug, Clone)]
+pub struct Pinned(pub Vec<(Signal, Arc<TableState>)>);
+
+/// A running query.
+pub struct QueryStream {
+    /// The columns of every batch.
+    pub schema: SchemaRef,
+    /// The rows; dropping it stops the query.
+    pub batches: std::pin::Pin<Box<dyn Stream<Item = Result<RecordBatch>> + Send>>,
+}
+
+impl std::fmt::Debug for QueryStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryStream").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+impl QueryStream {
+    /// Every row; for results known to be small.
+    pub async fn collect(mut self) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.batches.next().await {
+            batches.push(batch?);
+        }
+        Ok(batches)
+    }
+}
+
+impl QueryEngine {
+    /// An engine whose queries run on `runtime`.
+    ///
+    /// # Errors
+    /// `Config` where the budget can't be set up.
+    pub fn new(root: LakeRoot, budget: &QueryBudget, runtime: tokio::runtime::Handle) -> Result<Self> {
+        let runtime_env = runtime_env(&root, budget)?;
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true);
+        config.options_mut().sql_parser.collect_spans = true;
+        config.options_mut().execution.parquet.bloom_filter_on_read = true;
+        let map_value = Arc::new(ScalarUDF::from(MapValue::default()));
+        let defaults = SessionStateBuilder::new().with_default_features();
+        let mut state = defaults
+            .with_config(config)
+            .with_runtime_env(runtime_env)
+            .with_physical_optimizer_rule(Arc::new(LookupPushdown))
+            .build();
+        {
+            use datafusion::execution::FunctionRegistry as _;
+            let attr = Arc::new(ScalarUDF::from(Attr::default()));
+            state.register_udf(Arc::clone(&map_value)).map_err(from_datafusion)?;
+            state.register_udf(attr).map_err(from_datafusion)?;
+            let span_of_log = Arc::new(ScalarUDF::from(SpanOfLog::new(budget.span_slack)));
+            state.register_udf(span_of_log).map_err(from_datafusion)?;
+        }
+        // Before DataFusion's own planners: the first that plans an expression has it.
+        let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::new(map_value)) as _];
+        planners.extend(state.expr_planners().iter().cloned());
+        let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        Ok(Self { root, state, max_time: budget.max_time, runtime })
+    }
+
+    /// Plans and starts a query over the pinned tables; `params` are the values of `$1`, `$2`, ...
+    ///
+    /// # Errors
+    /// `Invalid` with the position in the query, or what running it met.
+    pub async fn run(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
+        let statement = parse(sql)?;
+        let state = self.session_over(pinned)?;
+        let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
+        let names: Vec<String> = referenced.iter().map(|reference| reference.table().to_owned()).collect();
+        let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
+        let names = if all { VIEWS.iter().map(|view| view.name.to_owned()).collect() } else { names };
+        self.plan_views(&state, &names, &mut HashSet::new()).await?;
+        let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        check_read_only(&plan)?;
+        let plan = if params.is_empty() {
+            plan
+        } else {
+            plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
+        };
+        let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        let schema = plan.schema();
+        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let max_time = self.max_time;
+        let _guard = self.runtime.enter();
+        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        self.runtime.spawn(async move {
+            let late = tokio::time::sleep(max_time);
+            tokio::pin!(late, stream);
+            loop {
+                let next = tokio::select! {
+                    next = stream.next() => next,
+                    () = &mut late => Some(Err(out_of_time(max_time))),
+                    () = sender.closed() => return,
+                };
+                let Some(item) = next else { return };
+                let failed = item.is_err();
+                if sender.send(item.map_err(from_datafusion)).await.is_err() || failed {
+                    return;
+                }
+            }
+        });
+        Ok(QueryStream { schema, batches: ReceiverStream::new(receiver).boxed() })
+    }
+
+    fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
+        let schema = MemorySchemaProvider::new();
+        for (signal, table) in pinned.0 {
+            let provider = SignalTable::try_new(self.root.clone(), signal, table).map_err(from_datafusion)?;
+            schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
+        }
+        let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(from_datafusion)?;
+        let catalogs = MemoryCatalogProviderList::new();
+        catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+        Ok(SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build())
+    }
+
+    /// Registers the views among `names`, and those that they name in turn.
+    fn plan_views<'a>(
+        &'a self,
+        state: &'a SessionState,
+        names: &'a [String],
+        planned: &'a mut HashSet<&'static str>,
+    ) -> futures::future::BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            for view in names.iter().filter_map(|name| View::named(name)) {
+                if !planned.insert(view.name) {
+                    continue;
+                }
+                let statement = parse(view.sql)?;
+                let references = state.resolve_table_references(&statement).map_err(from_datafusion)?;
+                let inner: Vec<String> = references.iter().map(|reference| reference.table().to_owned()).collect();
+                self.plan_views(state, &inner, planned).await?;
+                let plan = match state.statement_to_plan(statement).await {
+                    Ok(plan) => plan,
+                    // A lake that lacks one of the tables lacks the views on it; a query that names it says so.
+                    Err(_) if !self.has_tables(state, &inner) => continue,
+                    Err(error) => {
+                        let error = from_datafusion(error);
+                        return Err(Error::internal(format!("view `{}` can't be planned", view.name)).with_source(error));
+                    }
+                };
+                let table = ViewTable::new(plan, Some(view.sql.to_owned()));
+                if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
+                    schema.register_table(view.name.to_owned(), Arc::new(table)).map_err(from_datafusion)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn has_tables(&self, state: &SessionState, names: &[String]) -> bool {
+        let schema = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
+        schema.is_some_and(|schema| names.iter().all(|name| schema.table_exist(name)))
+    }
+}
+
+fn runtime_env(root: &LakeRoot, budget: &QueryBudget) -> Result<Arc<RuntimeEnv>> {
+    let top = std::num::NonZeroUsize::new(5).unwrap_or(std::num::NonZeroUsize::MIN);
+    let pool = TrackConsumersPool::new(FairSpillPool::new(budget.max_memory), top);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_metadata_cache_limit(budget.footer_cache)
+        .build_arc()
+        .map_err(from_datafusion)?;
+    let url = store_url(root).map_err(from_datafusion)?;
+    runtime.register_object_store(url.as_ref(), Arc::clone(root.store()));
+    Ok(runtime)
+}
+
+/// SQL reads; it does not write, define or configure.
+fn check_read_only(plan: &LogicalPlan) -> Result<()> {
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(plan)
+        .map_err(|error| {
+            let message = from_datafusion(error).message().to_owned();
+            Error::new(ErrorKind::Invalid, format!("only queries are answered here: {message}"))
+        })
+}
+
+fn out_of_time(max_time: Duration) -> datafusion::common::DataFusionError {
+    datafusion::common::DataFusionError::External(Box::new(Error::new(
+        ErrorKind::BudgetExceeded,
+        format!(
+            "the query ran longer than {}; bound it by time or service, or raise [query] max_time",
+            humantime::format_duration(max_time)
+        ),
+    )))
+}

@@ -1,0 +1,27 @@
+//! SQL over fresh and old rows as one table.
+//!
+//! ```text
+//! engine.rs           text -> stream, the service behind every door
+//! statement.rs        parsing, attr('k')
+//! provider.rs         a table: pruned files + hot rows
+//! pruning.rs          which files, by the Delta log's statistics
+//! lookup.rs           attributes['k'] and attr('k') as functions
+//! adapter.rs          file by file: promoted columns, lookups answered by them
+//! lookup_pushdown.rs  lookups into the scans
+//! span_match.rs       which span a log belongs to
+//! views.rs            the views of sql/
+//! ```
+
+mod adapter;
+mod engine;
+mod error;
+mod lookup;
+mod lookup_pushdown;
+mod provider;
+mod pruning;
+mod span_match;
+mod statement;
+mod views;
+
+pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
+pub use views::{VIEWS, View};

@@ -1,0 +1,116 @@
+//! SQL text to one statement, with `attr('k')` written out.
+//!
+//! `attr('k')` names no column, so it is given the three maps before planning: unqualified, or those of the table
+//! that `attr(l, 'k')` names. What it then looks up is decided in `lookup.rs` and `adapter.rs`.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, VisitMut, VisitorMut,
+};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+
+use super::error::from_datafusion;
+use crate::error::{Error, Result};
+use crate::model::promoted::AttributeMap;
+
+/// Deepest nesting of expressions and subqueries.
+const MAX_DEPTH: usize = 64;
+
+/// Parses the one statement of a text.
+///
+/// # Errors
+/// `Invalid`, with the position where the parser tells it.
+pub(super) fn parse(sql: &str) -> Result<Statement> {
+    let mut parser = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(MAX_DEPTH)
+        .build()
+        .map_err(from_datafusion)?;
+    let mut statements = parser.parse_statements().map_err(from_datafusion)?;
+    let first = statements.pop_front().ok_or_else(|| Error::invalid("the query is empty; write a SELECT"))?;
+    if !statements.is_empty() {
+        return Err(Error::invalid("one statement at a time; send the others on their own"));
+    }
+    let mut statement = first;
+    write_out_attr(&mut statement)?;
+    Ok(statement)
+}
+
+fn write_out_attr(statement: &mut Statement) -> Result<()> {
+    match statement {
+        Statement::Statement(statement) => match statement.visit(&mut AttrWriter) {
+            ControlFlow::Break(message) => Err(Error::invalid(message)),
+            ControlFlow::Continue(()) => Ok(()),
+        },
+        Statement::Explain(explain) => write_out_attr(&mut explain.statement),
+        _ => Ok(()),
+    }
+}
+
+struct AttrWriter;
+
+impl VisitorMut for AttrWriter {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+        if !function.name.to_string().eq_ignore_ascii_case("attr") {
+            return ControlFlow::Continue(());
+        }
+        let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+        let (table, key) = match list.args.as_slice() {
+            [key] => (None, key.clone()),
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(table))), key] => {
+                (Some(table.clone()), key.clone())
+            }
+            // Written out already, by hand or by an earlier visit.
+            [_, _, _, _] => return ControlFlow::Continue(()),
+            _ => {
+                return ControlFlow::Break(
+                    "attr takes a key: attr('http.route'), or attr(l, 'http.route') for the table known as l".into(),
+                );
+            }
+        };
+        if !matches!(&key, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))
+            if matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_)))
+        {
+            return ControlFlow::Break(format!("attr takes a key in single quotes, not {key}"));
+        }
+        list.args = AttributeMap::LOOKUP_ORDER.iter().map(|map| column_arg(table.as_ref(), map.column())).collect();
+        list.args.push(key);
+        ControlFlow::Continue(())
+    }
+}
+
+fn column_arg(table: Option<&Ident>, column: &str) -> FunctionArg {
+    let column = Ident::new(column);
+    let expr = match table {
+        Some(table) => Expr::CompoundIdentifier(vec![table.clone(), column]),
+        None => Expr::Identifier(column),
+    };
+    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("select attr('k') from logs", "attr(attributes, scope_attributes, resource_attributes, 'k')")]
+    #[case("select attr(l, 'k') from logs l", "attr(l.attributes, l.scope_attributes, l.resource_attributes, 'k')")]
+    #[case("explain select 1 from logs where ATTR('k') = 'v'", "resource_attributes, 'k') = 'v'")]
+    fn attr_is_given_its_maps(#[case] sql: &str, #[case] expected: &str) {
+        let text = parse(sql).unwrap().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_parse_error_tells_where() {
+        let error = parse("select\n  from from logs where").unwrap_err();
+        assert!(error.position().is_some_and(|position| position.line >= 1), "{error:?}");
+        assert!(parse("select 1; select 2").unwrap_err().to_string().contains("one statement"));
+        assert!(parse("  ").unwrap_err().to_string().contains("empty"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The HTTP API: SQL, flush, health and metrics.
+//!
+//! ```text
+//! POST /v1/sql --> question.rs --> QueryEngine::run --> answer.rs: output::Encoder --> stream
+//!                  accept.rs        (tally.rs counts)    problem.rs: errors (RFC 9457)
+//! ```
+//! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
+
+mod accept;
+mod answer;
+mod flush;
+mod health;
+mod index;
+mod local_only;
+mod problem;
+mod question;
+mod routes;
+mod sql;
+mod tally;
+
+pub(super) use routes::routes;

@@ -1,0 +1,84 @@
+//! Errors as RFC 9457 says: `application/problem+json`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Position};
+
+/// An error on its way to a client.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    #[serde(rename = "type")]
+    problem_type: String,
+    title: String,
+    #[serde(serialize_with = "as_number")]
+    status: StatusCode,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_place")]
+    position: Option<Position>,
+}
+
+impl Problem {
+    /// A problem of HTTP itself, titled as its status is.
+    pub(super) fn of_status(status: StatusCode, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("error").to_lowercase();
+        Self { problem_type: "about:blank".into(), title, status, detail: detail.into(), position: None }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let kind = error.kind();
+        Self {
+            problem_type: format!("urn:telestrata:problem:{}", name(kind)),
+            title: kind.title().to_owned(),
+            status: StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            detail: error.to_string(),
+            position: error.position(),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = match serde_json::to_vec(&self) {
+            Ok(body) => body,
+            // Strings and numbers alone can always be written.
+            Err(_) => Vec::new(),
+        };
+        let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
+        let mut response = (self.status, headers, body).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+/// The kind in `type` and in the metrics. Clients may rely on these names.
+pub(super) const fn name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Invalid => "invalid",
+        ErrorKind::TooLarge => "too_large",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::BudgetExceeded => "budget_exceeded",
+        ErrorKind::Config => "config",
+        ErrorKind::Damaged => "damaged",
+        ErrorKind::Internal => "internal",
+    }
+}
+
+fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+fn as_place<S: serde::Serializer>(position: &Option<Position>, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Place {
+        line: u64,
+        column: u64,
+    }
+    position.map(|Position { line, column }| Place { line, column }).serialize(serializer)
+}

@@ -1,0 +1,58 @@
+//! What is where.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+
+use super::flush::flush;
+use super::health::{healthz, metrics, readyz};
+use super::index::index;
+use super::local_only::local_only;
+use super::problem::Problem;
+use super::question::MAX_QUESTION_BYTES;
+use super::sql::sql;
+use crate::ingest::Store;
+use crate::query::QueryEngine;
+use crate::server::life::Life;
+use crate::server::room::Room;
+
+/// Questions that may be received at a time.
+const QUESTIONS_AT_ONCE: usize = 64;
+
+/// What the handlers work on.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) store: Arc<Store>,
+    pub(super) engine: Arc<QueryEngine>,
+    pub(super) life: Life,
+    pub(super) room: Arc<Room>,
+}
+
+/// The API's paths, for a door that listens on `address`.
+pub(in crate::server) fn routes(
+    store: Arc<Store>,
+    engine: Arc<QueryEngine>,
+    life: Life,
+    address: SocketAddr,
+) -> Router {
+    let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
+    let routes = Router::new()
+        .route("/", get(index))
+        .route("/v1/sql", post(sql))
+        .route("/v1/flush", post(flush))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .fallback(async || {
+            Problem::of_status(StatusCode::NOT_FOUND, "there is nothing here; GET / lists what there is")
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
+        })
+        .with_state(Arc::new(Api { store, engine, life, room }));
+    if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
+}

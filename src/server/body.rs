@@ -1,0 +1,69 @@
+//! A request's body, whole in memory: bounded in bytes and in time.
+
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, HttpBody};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+
+use super::room::Held;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Time for a whole body. OTLP exporters give up after ten seconds; the rest is for slow lines.
+const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// Reads a body of at most `max_bytes`.
+///
+/// A refused body is read on for as many bytes again, and thrown away: many clients look for the reply only when
+/// they have sent everything, and would report a broken connection instead of the reason.
+///
+/// # Errors
+/// `TooLarge` past `max_bytes`; `Unavailable` where there is no room or the body is slow, since it may be sent
+/// again; `Invalid` where it breaks off.
+pub(super) async fn read_body(body: Body, max_bytes: usize, held: &mut Held) -> Result<Bytes> {
+    tokio::time::timeout(BODY_TIME, async {
+        let announced = body.size_hint().lower();
+        let mut frames = body.into_data_stream();
+        let outcome = if announced > max_bytes as u64 {
+            Err(too_large(max_bytes))
+        } else {
+            collect(&mut frames, max_bytes, held).await
+        };
+        if outcome.is_err() {
+            discard(frames, max_bytes).await;
+        }
+        outcome
+    })
+    .await
+    .unwrap_or_else(|_| {
+        Err(Error::unavailable(format!("the body did not arrive within {}s; send it again", BODY_TIME.as_secs())))
+    })
+}
+
+/// The refusal of a request with more than `max_bytes`.
+pub(super) fn too_large(max_bytes: usize) -> Error {
+    Error::new(ErrorKind::TooLarge, format!("the request has more than {max_bytes} bytes; send smaller batches"))
+}
+
+async fn collect(frames: &mut BodyDataStream, max_bytes: usize, held: &mut Held) -> Result<Bytes> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = frames.next().await {
+        let frame = frame.map_err(|error| Error::invalid("the body broke off").with_source(error))?;
+        if frame.len() > max_bytes - whole.len() {
+            return Err(too_large(max_bytes));
+        }
+        held.grow(frame.len())?;
+        whole.extend_from_slice(&frame);
+    }
+    Ok(whole.freeze())
+}
+
+async fn discard(mut frames: BodyDataStream, max_bytes: usize) {
+    let mut left = max_bytes;
+    while let Some(Ok(frame)) = frames.next().await {
+        match left.checked_sub(frame.len()) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}

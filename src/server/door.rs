@@ -1,0 +1,167 @@
+//! One listening address and its connections.
+//!
+//! Guarantees: connections are bounded in number; a connection that sends no whole head of a request in time is
+//! closed; a dead HTTP/2 peer is found by ping. All tasks belong to the server's [`Life`].
+//!
+//! hyper is used directly because `axum::serve` sets no timer (so no header timeout and no keepalive) and does not
+//! join its connections.
+//!
+//! ```text
+//! accept, at most MAX_CONNECTIONS --> connection (HTTP/1.1 | HTTP/2) --> routes
+//!      stopping: accept ends          stopping: the request under way ends, then the connection
+//! ```
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::life::Life;
+use crate::error::{Error, Result};
+
+/// Connections of one door at a time; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 1024;
+
+/// Time for a request's head, and for a connection to stay without a request.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// HTTP/2 pings a silent peer after this time, and gives it the same time to answer.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
+/// Requests at a time on one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+
+/// The largest head of a request.
+const MAX_HEAD_BYTES: u32 = 32 * 1024;
+
+/// Pause after an accept that failed for want of something, such as file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a door speaks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge, as gRPC does without TLS.
+    Http2,
+}
+
+/// A listening address that serves nobody yet.
+#[derive(Debug)]
+pub(super) struct Door {
+    name: &'static str,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Door {
+    /// Takes the address; `None` for a door that is off.
+    ///
+    /// # Errors
+    /// `Config` naming the address.
+    pub(super) async fn open(name: &'static str, address: Option<SocketAddr>) -> Result<Option<Self>> {
+        let Some(asked) = address else { return Ok(None) };
+        let refused = |error: std::io::Error| {
+            let advice = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "another process has it; stop that one, or give another port",
+                std::io::ErrorKind::AddrNotAvailable => "this machine has no such address; give one it has",
+                std::io::ErrorKind::PermissionDenied => "the system does not allow it; give a port above 1023",
+                _ => "give another address",
+            };
+            Error::config(format!("{name} can't listen on {asked}: {advice}")).with_source(error)
+        };
+        let listener = TcpListener::bind(asked).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Some(Self { name, listener, address }))
+    }
+
+    /// The address it got.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until the server stops.
+    pub(super) fn serve(self, routes: Router, protocol: Protocol, life: &Life) {
+        let pulse = life.pulse(self.name);
+        let accepting = self.accept(routes, connections(protocol, life), life.clone());
+        life.spawn(async move {
+            accepting.await;
+            drop(pulse);
+        });
+    }
+
+    async fn accept(self, routes: Router, connections: Builder<Life>, life: Life) {
+        let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = Arc::new(connections);
+        loop {
+            let next = async {
+                let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
+                Some((slot, self.listener.accept().await))
+            };
+            let Some(Some((slot, accepted))) = life.stopping().run_until_cancelled(next).await else { return };
+            match accepted {
+                Ok((stream, _)) => {
+                    let connection = serve_connection(stream, Arc::clone(&connections), routes.clone(), life.clone());
+                    life.spawn(hold(slot, connection));
+                }
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    tracing::warn!(door = self.name, %error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+fn connections(protocol: Protocol, life: &Life) -> Builder<Life> {
+    let mut builder = Builder::new(life.clone());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD_BYTES);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    }
+}
+
+async fn serve_connection(stream: TcpStream, connections: Arc<Builder<Life>>, routes: Router, life: Life) {
+    // Replies are small and waited for. Without the option they are as right, and slower.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY was not set");
+    }
+    let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = life.stopping().cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(error, "a connection broke off");
+    }
+}
+
+async fn hold(slot: OwnedSemaphorePermit, connection: impl Future<Output = ()>) {
+    connection.await;
+    drop(slot);
+}
+
+/// Whether the failure concerns one peer alone, which went away before it was accepted.
+fn is_of_the_peer(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

@@ -1,0 +1,27 @@
+//! The doors of a running server: OTLP over gRPC and HTTP, and the HTTP API.
+//!
+//! ```text
+//! OTLP gRPC  4317 --+                          +--> otlp/   request bytes --> Store::ingest --> reply
+//! OTLP HTTP  4318 --+--> door.rs: connections -+
+//! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryEngine::run --> stream of bytes
+//!
+//! running.rs     start, the addresses, stop
+//! life.rs        who is alive, who must stop
+//! settings.rs    what an operator may turn
+//! body.rs        a request's body: bounded in bytes and in time
+//! room.rs        the bytes of all requests being received: bounded
+//! ```
+//!
+//! Handlers parse, call one function, and encode. What they call is the same behind every door.
+
+mod api;
+mod body;
+mod door;
+mod life;
+mod otlp;
+mod room;
+mod running;
+mod settings;
+
+pub use running::{Addresses, Running, start};
+pub use settings::ServerSettings;

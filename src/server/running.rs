@@ -1,0 +1,87 @@
+//! Starting and stopping the doors.
+//!
+//! Order: every door's port is taken before any door serves, so that a start that fails has answered nobody. A stop
+//! begins no new work, lets what is under way end within [`STOP_GRACE`], and cuts off the rest. The store is closed by
+//! its owner after that; a door whose store closes earlier answers 503 or UNAVAILABLE.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::api;
+use super::door::{Door, Protocol};
+use super::life::Life;
+use super::otlp::{self, Intake};
+use super::settings::ServerSettings;
+use crate::error::Result;
+use crate::ingest::Store;
+use crate::query::QueryEngine;
+
+/// How long a stop waits for what is under way before it cuts it off: as long as an OTLP exporter waits for a reply.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// The addresses that the doors got; `None` for a door that is off.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Addresses {
+    /// OTLP over gRPC.
+    pub otlp_grpc: Option<SocketAddr>,
+    /// OTLP over HTTP.
+    pub otlp_http: Option<SocketAddr>,
+    /// The HTTP API.
+    pub http: Option<SocketAddr>,
+}
+
+/// A running server. Dropping it ends it at once; [`stop`](Self::stop) ends it in order.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Addresses,
+    life: Life,
+}
+
+/// Opens the doors.
+///
+/// Needs a multi-threaded tokio runtime.
+///
+/// # Errors
+/// `Config` where a setting can't work or an address can't be listened on.
+pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: ServerSettings) -> Result<Running> {
+    settings.validate()?;
+    let grpc = Door::open("otlp/grpc", settings.otlp_grpc).await?;
+    let http = Door::open("otlp/http", settings.otlp_http).await?;
+    let api = Door::open("http", settings.http).await?;
+    let address = |door: &Option<Door>| door.as_ref().map(Door::address);
+    let addresses = Addresses { otlp_grpc: address(&grpc), otlp_http: address(&http), http: address(&api) };
+    let life = Life::default();
+    let intake = Arc::new(Intake::new(Arc::clone(&store), settings.max_request_bytes));
+    if let Some(door) = grpc {
+        door.serve(otlp::grpc_routes(Arc::clone(&intake)), Protocol::Http2, &life);
+    }
+    if let Some(door) = http {
+        door.serve(otlp::http_routes(intake), Protocol::Http1, &life);
+    }
+    if let Some(door) = api {
+        let address = door.address();
+        door.serve(api::routes(store, engine, life.clone(), address), Protocol::Http1, &life);
+    }
+    Ok(Running { addresses, life })
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Stops accepting, waits for what is under way, cuts off what is slow, and joins every task.
+    pub async fn stop(&self) {
+        self.life.stop(STOP_GRACE).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.life.abandon();
+    }
+}

@@ -1,0 +1,9 @@
+//! What integration tests share.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+pub mod logs;
+pub mod otlp_gen;
+pub mod otlp_json;
+pub mod otlp_rows;
+pub mod server;

@@ -1,0 +1,192 @@
+//! A real server process of the built binary, on free ports and in folders of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take before the test says that it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The binary under test.
+pub fn telestrata() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_telestrata"));
+    command.env_remove("TELESTRATA_LAKE").env("TELESTRATA_LOG", "warn");
+    command
+}
+
+/// Folders of one lake; servers on it may come and go.
+#[derive(Debug)]
+pub struct Home {
+    folder: tempfile::TempDir,
+    config: String,
+}
+
+impl Home {
+    /// Folders without anything in them, and a configuration in TOML.
+    pub fn new(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("telestrata.toml"), config).unwrap();
+        Self { folder, config: config.to_owned() }
+    }
+
+    pub fn lake(&self) -> PathBuf {
+        self.folder.path().join("lake")
+    }
+
+    pub fn wal(&self) -> PathBuf {
+        self.folder.path().join("wal")
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Changes the configuration for servers started from now on.
+    pub fn reconfigure(&mut self, config: &str) {
+        config.clone_into(&mut self.config);
+        std::fs::write(self.folder.path().join("telestrata.toml"), config).unwrap();
+    }
+
+    /// A verb of the program on this lake, without a server.
+    pub fn verb(&self, verb: &str) -> Command {
+        let mut command = telestrata();
+        command.current_dir(self.path()).arg(verb).arg("--lake").arg(self.lake());
+        command
+    }
+
+    /// Starts a server and waits until it is ready.
+    pub fn serve(&self) -> Server {
+        let ready_file = self.path().join("ready.json");
+        let _ = std::fs::remove_file(&ready_file);
+        let child = self
+            .verb("serve")
+            .arg("--wal")
+            .arg(self.wal())
+            .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut server = Server { child, doors: Value::Null };
+        server.doors = wait_for("the server to be ready", || {
+            if let Some(status) = server.child.try_wait().unwrap() {
+                panic!("the server ended before it was ready: {status}");
+            }
+            serde_json::from_str(&std::fs::read_to_string(&ready_file).ok()?).ok()
+        });
+        server
+    }
+}
+
+/// A running server. Dropped, it is killed.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    doors: Value,
+}
+
+impl Server {
+    fn door(&self, name: &str) -> String {
+        format!("http://{}", self.doors[name].as_str().unwrap_or_else(|| panic!("no door {name}: {}", self.doors)))
+    }
+
+    pub fn http(&self) -> String {
+        self.door("http")
+    }
+
+    pub fn otlp_http(&self) -> String {
+        self.door("otlp_http")
+    }
+
+    pub fn otlp_grpc(&self) -> String {
+        self.door("otlp_grpc")
+    }
+
+    /// `kill -9`, and gone when this returns.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// `SIGTERM`; the server drains, flushes and ends with 0.
+    pub fn terminate(mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = wait_for("the server to stop", || self.child.try_wait().unwrap());
+        assert!(status.success(), "{status}");
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A query's rows as JSON objects.
+    pub async fn sql(&self, query: &str) -> Vec<Value> {
+        let response =
+            reqwest::Client::new().post(format!("{}/v1/sql", self.http())).body(query.to_owned()).send().await;
+        let response = response.unwrap();
+        let (status, text) = (response.status(), response.text().await.unwrap());
+        assert!(status.is_success(), "{status}: {text}\n{query}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// The one number that a query answers.
+    pub async fn number(&self, query: &str) -> i64 {
+        let rows = self.sql(query).await;
+        let value = rows.first().and_then(|row| row.as_object()?.values().next()?.as_i64());
+        value.unwrap_or_else(|| panic!("not one number: {rows:?}\n{query}"))
+    }
+
+    /// A query's rows as Arrow batches.
+    pub async fn arrow(&self, query: &str) -> Vec<arrow::array::RecordBatch> {
+        let response = reqwest::Client::new()
+            .post(format!("{}/v1/sql", self.http()))
+            .header("accept", "application/vnd.apache.arrow.stream")
+            .body(query.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let (status, body) = (response.status(), response.bytes().await.unwrap());
+        assert!(status.is_success(), "{status}: {}\n{query}", String::from_utf8_lossy(&body));
+        let reader = arrow::ipc::reader::StreamReader::try_new(std::io::Cursor::new(body), None).unwrap();
+        reader.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// Commits everything that is visible.
+    pub async fn flush(&self) {
+        let response = reqwest::Client::new().post(format!("{}/v1/flush", self.http())).send().await.unwrap();
+        assert!(response.status().is_success(), "{}", response.text().await.unwrap());
+    }
+
+    /// The value of a metric, summed over its labels that contain `labels`.
+    pub async fn metric(&self, name: &str, labels: &str) -> f64 {
+        let text = reqwest::get(format!("{}/metrics", self.http())).await.unwrap().text().await.unwrap();
+        text.lines()
+            .filter(|line| line.starts_with(name) && line.contains(labels))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks until there is an answer.
+pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
