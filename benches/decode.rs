@@ -148,7 +148,7 @@ fn spans() -> ExportTraceServiceRequest {
     let span = |at: u64| Span {
         trace_id: id(at / 8, 16),
         span_id: id(at, 8),
-        parent_span_id: if at % 8 == 0 { Vec::new() } else { id(at - 1, 8) },
+        parent_span_id: if at.is_multiple_of(8) { Vec::new() } else { id(at - 1, 8) },
         name: "POST /cart/{id}/checkout".to_owned(),
         kind: (at % 5) as i32 + 1,
         start_time_unix_nano: START + at * 1_003_007,
@@ -156,7 +156,7 @@ fn spans() -> ExportTraceServiceRequest {
         attributes: vec![
             text("http.request.method", "POST"),
             text("http.route", "/cart/{id}/checkout"),
-            int("http.response.status_code", if at % 10 == 0 { 500 } else { 200 }),
+            int("http.response.status_code", if at.is_multiple_of(10) { 500 } else { 200 }),
             text("url.path", format!("/cart/{at}/checkout")),
             text("server.address", "checkout.shop.svc.cluster.local"),
             int("server.port", 8_080),
@@ -165,8 +165,8 @@ fn spans() -> ExportTraceServiceRequest {
             text("client.address", format!("10.0.{}.{}", at / 256, at % 256)),
             int("thread.id", (at % 16) as i64),
         ],
-        events: if at % 10 == 0 { vec![exception(at)] } else { Vec::new() },
-        status: Some(Status { code: if at % 10 == 0 { 2 } else { 0 }, ..Default::default() }),
+        events: if at.is_multiple_of(10) { vec![exception(at)] } else { Vec::new() },
+        status: Some(Status { code: if at.is_multiple_of(10) { 2 } else { 0 }, ..Default::default() }),
         flags: 0x101,
         ..Default::default()
     };

@@ -123,19 +123,20 @@ impl LakeTable {
     /// # Errors
     /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
     pub async fn load(&self) -> Result<Option<TableSnapshot>> {
-        match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
-            Ok(state) => self.checked(state).map(Some),
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
+        // Asked first, since the kernel takes a missing folder for a failure.
+        let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
+        match log {
+            Ok(listing) if listing.objects.is_empty() => return Ok(None),
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => {
-                // The kernel answers a missing folder with an error of its own making.
-                let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
-                match log {
-                    Ok(listing) if listing.objects.is_empty() => Ok(None),
-                    Err(object_store::Error::NotFound { .. }) => Ok(None),
-                    _ => Err(self.unavailable("can't be read", error)),
-                }
+                return Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error));
             }
+            Ok(_) => {}
         }
+        let state = DeltaTableState::try_new(self.log_store.as_ref(), None)
+            .await
+            .map_err(|error| self.unavailable("can't be read", error))?;
+        self.checked(state).map(Some)
     }
 
     /// Its newest version; makes the table, or adds promoted columns to it, where it lacks them.

@@ -11,11 +11,13 @@
 //! schema.rs    contract + promoted -> Arrow schema
 //! build/       columns under construction, for decoders
 //! series.rs    series_id: a data point's time series as a hash
+//! documentation.rs  docs/data-contract.md
 //! ```
 
 pub(crate) mod build;
 pub mod column;
 pub mod contract;
+pub mod documentation;
 pub mod promote;
 pub mod promoted;
 pub mod schema;

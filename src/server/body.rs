@@ -21,7 +21,11 @@ const BODY_TIME: Duration = Duration::from_secs(60);
 /// `TooLarge` past `max_bytes`; `Unavailable` where there is no room or the body is slow, since it may be sent
 /// again; `Invalid` where it breaks off.
 pub(super) async fn read_body(body: Body, max_bytes: usize, held: &mut Held) -> Result<Bytes> {
-    tokio::time::timeout(BODY_TIME, async {
+    read_within(BODY_TIME, body, max_bytes, held).await
+}
+
+async fn read_within(time: Duration, body: Body, max_bytes: usize, held: &mut Held) -> Result<Bytes> {
+    tokio::time::timeout(time, async {
         let announced = body.size_hint().lower();
         let mut frames = body.into_data_stream();
         let outcome = if announced > max_bytes as u64 {
@@ -36,7 +40,7 @@ pub(super) async fn read_body(body: Body, max_bytes: usize, held: &mut Held) -> 
     })
     .await
     .unwrap_or_else(|_| {
-        Err(Error::unavailable(format!("the body did not arrive within {}s; send it again", BODY_TIME.as_secs())))
+        Err(Error::unavailable(format!("the body did not arrive within {}s; send it again", time.as_secs())))
     })
 }
 
@@ -65,5 +69,44 @@ async fn discard(mut frames: BodyDataStream, max_bytes: usize) {
             Some(rest) => left = rest,
             None => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+    use crate::server::room::Room;
+
+    fn frames(frames: &'static [&'static str]) -> Body {
+        Body::from_stream(stream::iter(frames.iter().map(|frame| Ok::<_, Infallible>(*frame))))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_bound() {
+        let room = Room::new(100);
+        assert_eq!(read_body(frames(&["ab", "cd"]), 4, &mut room.hold()).await.unwrap(), "abcd");
+        let error = read_body(frames(&["ab", "cd"]), 3, &mut room.hold()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TooLarge);
+        let error = read_body(frames(&["ab", "cd"]), 4, &mut Room::new(3).hold()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_may_be_sent_again() {
+        let begun = stream::iter([Ok::<_, Infallible>("a")]).chain(stream::pending());
+        let (body, mut held) = (Body::from_stream(begun), Room::new(10).hold());
+        let error = read_within(Duration::from_millis(1), body, 10, &mut held).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_breaks_off_is_no_body() {
+        let broken = stream::iter([Ok("a"), Err(std::io::Error::other("gone"))]);
+        let error = read_body(Body::from_stream(broken), 10, &mut Room::new(10).hold()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
     }
 }

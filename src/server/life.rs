@@ -94,3 +94,32 @@ where
         drop(self.spawn(task));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_door_that_ends_by_itself_is_dead_and_one_that_is_stopped_is_not() {
+        let life = Life::default();
+        let pulse = life.pulse("first");
+        let panicked = life.spawn(async move {
+            let _pulse = pulse;
+            panic!("as a door might");
+        });
+        assert!(panicked.await.is_err());
+        assert_eq!(life.dead_doors(), ["first"]);
+        let pulse = life.pulse("second");
+        life.stop(Duration::ZERO).await;
+        drop(pulse);
+        assert_eq!(life.dead_doors(), ["first"]);
+    }
+
+    #[tokio::test]
+    async fn a_stop_cuts_off_what_outlives_the_grace() {
+        let life = Life::default();
+        let endless = life.spawn(std::future::pending::<()>());
+        life.stop(Duration::from_millis(1)).await;
+        assert!(endless.await.unwrap().is_none());
+    }
+}

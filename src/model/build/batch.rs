@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StructArray};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, StructArray};
 use arrow::error::ArrowError;
 
 use crate::model::Signal;
@@ -16,7 +16,9 @@ pub(crate) struct BatchColumns {
 }
 
 impl BatchColumns {
-    pub(crate) fn put(&mut self, name: &'static str, array: ArrayRef) {
+    /// Takes a finished column, and gives back the memory it has to spare: a batch waits for its flush.
+    pub(crate) fn put(&mut self, name: &'static str, mut array: ArrayRef) {
+        array.shrink_to_fit();
         self.columns.push((name, array));
     }
 

@@ -98,7 +98,6 @@ impl TextColumn {
     }
 
     pub(crate) fn finish(mut self) -> ArrayRef {
-        self.text.shrink_to_fit();
         let views = ScalarBuffer::from(self.views);
         let blocks: Arc<[Buffer]> = if self.text.is_empty() { [].into() } else { [Buffer::from_vec(self.text)].into() };
         // SAFETY: each view was made by `make_view` from text at its place in the one block, which only grows;
@@ -179,7 +178,6 @@ impl NestedText {
     }
 
     pub(crate) fn finish(mut self) -> StringArray {
-        self.text.shrink_to_fit();
         // SAFETY: the first offset is 0, each later one is the length of `text` after one more value, which
         // `signed_offset` has checked to be in range, so they never fall.
         let offsets = unsafe { OffsetBuffer::new_unchecked(ScalarBuffer::from(self.offsets)) };

@@ -19,7 +19,6 @@ impl Timestamp {
     /// The moment so many nanoseconds after 1970-01-01.
     pub(crate) fn from_nanos(nanos: u64) -> Self {
         let micros = (nanos / 1_000).cast_signed();
-        #[expect(clippy::cast_possible_truncation, reason = "below 1000")]
         let rest = (nanos % 1_000) as i16;
         Self { micros, nanos: rest }
     }

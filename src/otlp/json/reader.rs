@@ -40,7 +40,7 @@ impl<'a> JsonReader<'a> {
     fn scalar(&mut self) -> Result<Scalar<'a>, DecodeError> {
         match self.scanner.peek() {
             Some(b'"') => self.scanner.string().map(Scalar::String),
-            Some(b'-' | b'0'..=b'9') => self.scanner.number().map(Scalar::Number),
+            Some(b'-' | b'0'..=b'9' | b'N' | b'I') => self.scanner.number().map(Scalar::Number),
             Some(b'{') => self.scanner.skip_value().map(|()| Scalar::Other("an object")),
             Some(b'[') => self.scanner.skip_value().map(|()| Scalar::Other("an array")),
             Some(b't') => self.scanner.literal("true").map(|()| Scalar::Other("true")),
@@ -260,12 +260,13 @@ impl<'a> Wire<'a> for JsonReader<'a> {
     fn double(&mut self) -> Result<f64, DecodeError> {
         let scalar = self.scalar()?;
         let value = match scalar {
-            Scalar::Number(text) => number::double(text),
-            Scalar::String(string) => parse_special_double(string.inside).or_else(|| number::double(string.inside)),
+            Scalar::Number(text) | Scalar::String(RawString { inside: text, .. }) => {
+                parse_special_double(text).or_else(|| number::double(text))
+            }
             Scalar::Other(_) => None,
         };
         if value.is_none() {
-            self.reject(RejectReason::InvalidValue, scalar, "a double, \"NaN\", \"Infinity\" or \"-Infinity\"");
+            self.reject(RejectReason::InvalidValue, scalar, "a double, NaN, Infinity or -Infinity");
         }
         Ok(value.unwrap_or_default())
     }

@@ -16,6 +16,8 @@ pub(super) struct Scanner<'a> {
     ends: HashMap<usize, usize>,
 }
 
+const SPECIAL_DOUBLES: [&str; 3] = ["NaN", "Infinity", "-Infinity"];
+
 /// How far inside a skipped value ends are remembered: from `scopeMetrics` in to `dataPoints`.
 const REMEMBERED_DEPTH: usize = 6;
 
@@ -117,9 +119,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The number that begins here.
+    /// The number that begins here, or the bare name of a double that has none, as Python's `json` writes it.
     pub(super) fn number(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
+        let here = self.text.get(start..).unwrap_or_default();
+        if let Some(name) = SPECIAL_DOUBLES.into_iter().find(|name| here.starts_with(name)) {
+            self.at += name.len();
+            return Ok(name);
+        }
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         let in_number = |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
         let length = rest.iter().position(|byte| !in_number(byte)).unwrap_or(rest.len());

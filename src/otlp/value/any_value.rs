@@ -92,3 +92,54 @@ fn expected(value_type: ValueType) -> &'static str {
         ValueType::AnyValue => "an OTLP/JSON AnyValue",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case(ValueType::Int, "1.0")]
+    #[case(ValueType::Int, "9223372036854775808")]
+    #[case(ValueType::Double, "inf")]
+    #[case(ValueType::Double, "")]
+    #[case(ValueType::Bool, "yes")]
+    #[case(ValueType::Bytes, "A")]
+    #[case(ValueType::Empty, "x")]
+    #[case(ValueType::Array, "{}")]
+    #[case(ValueType::Array, "1")]
+    #[case(ValueType::Array, "[1,]")]
+    #[case(ValueType::Array, "[NaN]")]
+    #[case(ValueType::Array, "[9223372036854775808]")]
+    #[case(ValueType::Array, "[] []")]
+    #[case(ValueType::Map, "[]")]
+    #[case(ValueType::Map, "{1:2}")]
+    #[case(ValueType::AnyValue, "[]")]
+    #[case(ValueType::AnyValue, r#"{"intValue":"many"}"#)]
+    fn text_of_another_type_is_an_error(#[case] value_type: ValueType, #[case] text: &str) {
+        assert_eq!(AnyValue::from_text(text, value_type), Err(ValueTextError(value_type)));
+    }
+
+    #[rstest]
+    #[case(ValueType::String, "", AnyValue::String(String::new()))]
+    #[case(ValueType::Empty, "", AnyValue::Empty)]
+    #[case(ValueType::Double, "-Infinity", AnyValue::Double(f64::NEG_INFINITY))]
+    #[case(ValueType::Array, "[1,1.0,null]", AnyValue::Array(vec![AnyValue::Int(1), AnyValue::Double(1.0), AnyValue::Empty]))]
+    #[case(ValueType::Map, r#"{"b":"","a":{}}"#, AnyValue::Map(vec![
+        ("b".to_owned(), AnyValue::String(String::new())),
+        ("a".to_owned(), AnyValue::Map(Vec::new())),
+    ]))]
+    #[case(ValueType::AnyValue, r#"{"arrayValue":{"values":[{"bytesValue":"AQI="}]}}"#, AnyValue::Array(vec![
+        AnyValue::Bytes(vec![1, 2]),
+    ]))]
+    fn text_and_type_give_the_value(#[case] value_type: ValueType, #[case] text: &str, #[case] value: AnyValue) {
+        assert_eq!(AnyValue::from_text(text, value_type), Ok(value));
+    }
+
+    #[test]
+    fn the_sign_of_zero_is_kept() {
+        let zero = AnyValue::from_text("-0.0", ValueType::Double).expect("a double");
+        assert!(matches!(zero, AnyValue::Double(value) if value.is_sign_negative()));
+    }
+}

@@ -10,7 +10,6 @@ pub(crate) fn push_int(out: &mut String, value: i64) {
     let mut rest = value.unsigned_abs();
     let mut used = 0;
     for digit in digits.iter_mut().rev() {
-        #[expect(clippy::cast_possible_truncation, reason = "a digit")]
         let value = (rest % 10) as u8;
         *digit = b'0' + value;
         rest /= 10;

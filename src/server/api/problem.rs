@@ -2,20 +2,17 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Position};
 
 /// An error on its way to a client.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(super) struct Problem {
-    #[serde(rename = "type")]
     problem_type: String,
     title: String,
-    #[serde(serialize_with = "as_number")]
     status: StatusCode,
     detail: String,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_place")]
     position: Option<Position>,
 }
 
@@ -42,13 +39,17 @@ impl From<Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = match serde_json::to_vec(&self) {
-            Ok(body) => body,
-            // Strings and numbers alone can always be written.
-            Err(_) => Vec::new(),
-        };
+        let mut body = json!({
+            "type": self.problem_type,
+            "title": self.title,
+            "status": self.status.as_u16(),
+            "detail": self.detail,
+        });
+        if let Some(Position { line, column }) = self.position {
+            body["position"] = json!({"line": line, "column": column});
+        }
         let headers = [(header::CONTENT_TYPE, "application/problem+json"), (header::CACHE_CONTROL, "no-store")];
-        let mut response = (self.status, headers, body).into_response();
+        let mut response = (self.status, headers, body.to_string()).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -68,17 +69,4 @@ pub(super) const fn name(kind: ErrorKind) -> &'static str {
         ErrorKind::Damaged => "damaged",
         ErrorKind::Internal => "internal",
     }
-}
-
-fn as_number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u16(status.as_u16())
-}
-
-fn as_place<S: serde::Serializer>(position: &Option<Position>, serializer: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct Place {
-        line: u64,
-        column: u64,
-    }
-    position.map(|Position { line, column }| Place { line, column }).serialize(serializer)
 }

@@ -1,6 +1,6 @@
 //! Request bodies to their plain bytes, never past the bound.
 //!
-//! Guarantee: at most `max_bytes` and one buffer are ever inflated, whatever the compressed bytes promise.
+//! Guarantee: at most `max_bytes` and one step are ever inflated, whatever the compressed bytes promise.
 
 use std::io::{BufReader, Read};
 
@@ -15,7 +15,7 @@ use crate::server::room::Held;
 const ZSTD_WINDOW_LOG: u32 = 25;
 
 /// Bytes inflated between two looks at the bounds.
-const STEP: usize = 64 * 1024;
+const STEP: u64 = 256 * 1024;
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,19 +72,15 @@ pub(super) fn decompress(compression: Compression, body: &Bytes, max_bytes: usiz
 
 fn inflate(mut plain: impl Read, max_bytes: usize, held: &mut Held) -> Result<Bytes> {
     let mut whole = Vec::new();
-    let mut step = vec![0; STEP];
     loop {
-        let read = match plain.read(&mut step) {
-            Ok(0) => return Ok(Bytes::from(whole)),
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(damaged(error)),
-        };
-        if read > max_bytes - whole.len() {
+        let read = plain.by_ref().take(STEP).read_to_end(&mut whole).map_err(damaged)?;
+        if read == 0 {
+            return Ok(Bytes::from(whole));
+        }
+        if whole.len() > max_bytes {
             return Err(too_large(max_bytes));
         }
         held.grow(read)?;
-        whole.extend(step.iter().take(read));
     }
 }
 

@@ -1,0 +1,12 @@
+//! The program as its users and operators meet it: real processes, real clients, real files.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crash;
+mod handoff;
+mod http_api;
+mod otlp_doors;
+mod roundtrip;
+mod server_support;
+mod views;
