@@ -22,7 +22,8 @@ const RECORDS: u64 = 200_000;
 
 /// The demo shop's rows of each signal.
 fn rows() -> [Vec<RecordBatch>; 3] {
-    let meta = RequestMeta { ingest_time: 1_790_000_000_000_000, latest_time: i64::MAX, source: "bench", principal: None };
+    let meta =
+        RequestMeta { ingest_time: 1_790_000_000_000_000, latest_time: i64::MAX, source: "bench", principal: None };
     let mut batches: [Vec<RecordBatch>; 3] = Default::default();
     for request in Shop::new(1, START_NANOS).encoded_requests(RECORDS) {
         let signal = match request.signal {

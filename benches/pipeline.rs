@@ -6,7 +6,8 @@
 //! acknowledgement, which means fsynced; at the end everything is flushed and committed. What counts is CPU time of
 //! the server's process, since senders and server share this machine's cores.
 //!
-//! `TELESTRATA_BENCH_RECORDS` (default 1,500,000) and `TELESTRATA_BENCH_SENDERS` (default 8) set the size.
+//! `TELESTRATA_BENCH_RECORDS` (default 1,500,000) and `TELESTRATA_BENCH_SENDERS` (default 8) set the size,
+//! `TELESTRATA_BENCH_SERVER` measures another build of the program.
 
 use std::collections::VecDeque;
 use std::process::{Command, Stdio};
@@ -22,7 +23,8 @@ fn from_env(name: &str, default: u64) -> u64 {
 fn main() {
     let records = from_env("TELESTRATA_BENCH_RECORDS", 1_500_000);
     let senders = from_env("TELESTRATA_BENCH_SENDERS", 8);
-    let start = u64::try_from(chrono::Utc::now().timestamp_nanos_opt().expect("a date before 2262")).expect("after 1970");
+    let start =
+        u64::try_from(chrono::Utc::now().timestamp_nanos_opt().expect("a date before 2262")).expect("after 1970");
     let requests = Shop::new(7, start - 3_600_000_000_000).encoded_requests(records);
     let records: u64 = requests.iter().map(|request| request.records).sum();
     let bytes: usize = requests.iter().map(|request| request.body.len()).sum();
@@ -30,7 +32,9 @@ fn main() {
 
     let folder = tempfile::tempdir().expect("a folder");
     let ready = folder.path().join("ready.json");
-    let mut server = Command::new(env!("CARGO_BIN_EXE_telestrata"))
+    let program =
+        std::env::var("TELESTRATA_BENCH_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_telestrata").to_owned());
+    let mut server = Command::new(program)
         .current_dir(folder.path())
         .args(["serve", "--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ready-file"])
         .arg(&ready)
@@ -59,7 +63,8 @@ fn main() {
     let cpu = cpu_seconds(server.id()) - before;
     let peak = status_kib(server.id(), "VmHWM:") / 1024;
     let count = runtime.block_on(async {
-        let sql = "select (select count(*) from logs) + (select count(*) from spans) + (select count(*) from metrics) as n";
+        let sql =
+            "select (select count(*) from logs) + (select count(*) from spans) + (select count(*) from metrics) as n";
         let answer = reqwest::Client::new().post(format!("{http}/v1/sql")).body(sql).send().await.expect("an answer");
         answer.json::<serde_json::Value>().await.expect("rows")[0]["n"].as_u64().expect("a count")
     });
@@ -93,7 +98,8 @@ async fn send_all(requests: Vec<EncodedRequest>, otlp: &str, senders: u64) -> Ve
                     let body = bytes::Bytes::from(request.body);
                     loop {
                         let sent = Instant::now();
-                        let post = client.post(format!("{otlp}{path}")).header("content-type", "application/x-protobuf");
+                        let post =
+                            client.post(format!("{otlp}{path}")).header("content-type", "application/x-protobuf");
                         let answer = post.body(body.clone()).send().await.expect("an answer");
                         if answer.status().is_success() {
                             latencies.push(sent.elapsed());

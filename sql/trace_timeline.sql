@@ -1,5 +1,7 @@
 -- One row a thing that happened in a trace, in order: its spans, span events, logs and exemplars.
 --
+-- A query of this view that sorts, groups and joins nothing comes in the order of time and time_nanos.
+--
 --   trace_id        text
 --   time            timestamp
 --   time_nanos      smallint, nanoseconds past `time`
@@ -22,7 +24,6 @@ FROM (
         trace_id,
         time,
         time_nanos,
-        0 AS rank,
         'span' AS signal,
         service_name,
         span_id,
@@ -56,7 +57,6 @@ FROM (
         trace_id,
         event['time'] AS time,
         event['time_nanos'] AS time_nanos,
-        1 AS rank,
         'event' AS signal,
         service_name,
         span_id,
@@ -82,7 +82,6 @@ FROM (
         trace_id,
         time,
         time_nanos,
-        2 AS rank,
         'log' AS signal,
         service_name,
         span_id,
@@ -109,7 +108,6 @@ FROM (
         exemplar['trace_id'] AS trace_id,
         exemplar['time'] AS time,
         exemplar['time_nanos'] AS time_nanos,
-        3 AS rank,
         'exemplar' AS signal,
         service_name,
         exemplar['span_id'] AS span_id,
@@ -126,4 +124,4 @@ FROM (
     ) AS metric_exemplars
     WHERE exemplar['trace_id'] IS NOT NULL
 ) AS timeline
-ORDER BY time, time_nanos, rank
+ORDER BY time, time_nanos

@@ -143,14 +143,23 @@ impl Metrics {
         let mut registry = Registry::with_prefix("telestrata");
         registry.register("received_requests", "OTLP requests that arrived whole", self.received_requests.clone());
         registry.register_with_unit("received", "OTLP payload, decompressed", Unit::Bytes, self.received_bytes.clone());
-        registry.register("repeated_requests", "requests answered as a repeat of one stored before", self.repeated_requests.clone());
+        registry.register(
+            "repeated_requests",
+            "requests answered as a repeat of one stored before",
+            self.repeated_requests.clone(),
+        );
         registry.register("refused_requests", "requests refused whole", self.refused_requests.clone());
         registry.register("stored_records", "records stored", self.stored_records.clone());
         registry.register("rejected_records", "records rejected alone", self.rejected_records.clone());
         registry.register("nulled_ids", "invalid trace and span ids stored as NULL", self.nulled_ids.clone());
         registry.register("duplicate_keys", "attribute keys that came twice in a record", self.duplicate_keys.clone());
         registry.register("entity_refs", "entity references, which are not kept", self.entity_refs.clone());
-        registry.register_with_unit("flush", "time from a flush's start to its commit", Unit::Seconds, self.flush_seconds.clone());
+        registry.register_with_unit(
+            "flush",
+            "time from a flush's start to its commit",
+            Unit::Seconds,
+            self.flush_seconds.clone(),
+        );
         registry.register_with_unit("commit", "time of a Delta commit", Unit::Seconds, self.commit_seconds.clone());
         registry.register("flushed_rows", "rows flushed", self.flushed_rows.clone());
         registry.register_with_unit("flushed", "Parquet written by flushes", Unit::Bytes, self.flushed_bytes.clone());

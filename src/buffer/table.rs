@@ -63,11 +63,7 @@ impl BufferedTable {
     /// A table whose records up to `committed` are in `snapshot`.
     pub fn new(lake: LakeTable, snapshot: TableSnapshot, committed: WalSeq) -> Self {
         let state = TableState { snapshot, committed, hot: Vec::new() };
-        Self {
-            lake,
-            state: ArcSwap::from_pointee(state),
-            frozen: Mutex::new(committed),
-        }
+        Self { lake, state: ArcSwap::from_pointee(state), frozen: Mutex::new(committed) }
     }
 
     /// The table in the lake.

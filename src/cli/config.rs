@@ -35,7 +35,8 @@ impl Config {
             match layers.get(key.path) {
                 Some((value, origin)) => println!("{name} = {value}  # {origin}"),
                 None => {
-                    let bytes = if key.path == "memory_limit" { checked.memory_limit } else { checked.query.max_memory };
+                    let bytes =
+                        if key.path == "memory_limit" { checked.memory_limit } else { checked.query.max_memory };
                     println!("{name} = \"{bytes}\"  # default on this machine");
                 }
             }

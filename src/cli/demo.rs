@@ -107,7 +107,8 @@ impl Demo {
         let doors = own.map(LocalServer::doors).unwrap_or_default();
         let address = |name: &str| {
             let door = doors.iter().find(|(door, _)| *door == name).and_then(|(_, address)| address.clone());
-            door.map(|address| format!("http://{address}")).ok_or_else(|| Error::internal(format!("the door {name} is closed")))
+            door.map(|address| format!("http://{address}"))
+                .ok_or_else(|| Error::internal(format!("the door {name} is closed")))
         };
         Ok((address("otlp_grpc")?, address("http")?))
     }
@@ -145,7 +146,9 @@ impl Demo {
         let answer = target.query(QUESTION).await?;
         let schema = answer.schema.clone();
         println!("\n{}", table(&schema, &answer.collect().await?)?);
-        println!("The shop's checkouts are slow in seconds 20 to 40 of every minute: payment waits for fraud scoring.\n");
+        println!(
+            "The shop's checkouts are slow in seconds 20 to 40 of every minute: payment waits for fraud scoring.\n"
+        );
         Ok(())
     }
 
@@ -161,7 +164,10 @@ impl Demo {
             let step = left.min(HISTORY_STEP);
             let tick = shop.advance(step);
             for export in &tick.exports {
-                sender.send(export).await.map_err(|error| Error::unavailable("the shop can't send").with_source(error))?;
+                sender
+                    .send(export)
+                    .await
+                    .map_err(|error| Error::unavailable("the shop can't send").with_source(error))?;
             }
             sent += tick.counts;
             left -= step;
@@ -177,9 +183,15 @@ impl Demo {
         println!("Everything is kept as open Delta tables. What to try next:");
         println!("  telestrata tables --lake {}", self.folder.join("lake").display());
         println!("  telestrata sql {at} \"select * from traces where error_count > 0 order by time desc limit 5\"");
-        println!("  telestrata sql {at} \"select attr('http.route') as route, count(*) from spans group by 1 order by 2 desc\"");
+        println!(
+            "  telestrata sql {at} \"select attr('http.route') as route, count(*) from spans group by 1 order by 2 desc\""
+        );
         println!("  telestrata trace {at} <a trace_id of the above>");
-        println!("  telestrata serve --lake {} --wal {}", self.folder.join("lake").display(), self.folder.join("wal").display());
+        println!(
+            "  telestrata serve --lake {} --wal {}",
+            self.folder.join("lake").display(),
+            self.folder.join("wal").display()
+        );
     }
 }
 

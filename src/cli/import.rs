@@ -120,13 +120,16 @@ impl Import {
         if !proto {
             return Ok(FileFormat::JsonLines);
         }
-        let named = [("log", Signal::Logs), ("span", Signal::Spans), ("trace", Signal::Spans), ("metric", Signal::Metrics)];
+        let named =
+            [("log", Signal::Logs), ("span", Signal::Spans), ("trace", Signal::Spans), ("metric", Signal::Metrics)];
         self.signal
             .map(Signal::from)
             .or_else(|| named.iter().find(|(part, _)| name.contains(part)).map(|(_, signal)| *signal))
             .map(FileFormat::Proto)
             .ok_or_else(|| {
-                Error::config(format!("{input}: protobuf does not say which signal it holds; give --signal logs, spans or metrics"))
+                Error::config(format!(
+                    "{input}: protobuf does not say which signal it holds; give --signal logs, spans or metrics"
+                ))
             })
     }
 }
@@ -180,7 +183,10 @@ impl Rejects {
             "detail": record.detail,
         });
         match record.encoding {
-            Encoding::Json => row["json"] = serde_json::from_slice(record.bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(record.bytes))),
+            Encoding::Json => {
+                row["json"] = serde_json::from_slice(record.bytes)
+                    .unwrap_or_else(|_| json!(String::from_utf8_lossy(record.bytes)))
+            }
             Encoding::Proto => row["proto_hex"] = json!(hex(record.bytes)),
         }
         writeln!(self.out, "{row}").map_err(|error| self.failed(error))

@@ -17,9 +17,8 @@ pub(super) fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Strin
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let empty = [RecordBatch::new_empty(schema.clone())];
     let batches = if batches.is_empty() { &empty } else { batches };
-    let text = pretty_format_batches_with_options(batches, &options()).map_err(|error| {
-        Error::internal("the rows can't be shown").with_source(error)
-    })?;
+    let text = pretty_format_batches_with_options(batches, &options())
+        .map_err(|error| Error::internal("the rows can't be shown").with_source(error))?;
     Ok(format!("{text}\n{rows} {}\n", if rows == 1 { "row" } else { "rows" }))
 }
 

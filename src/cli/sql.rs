@@ -64,9 +64,10 @@ impl Sql {
         let target = self.target.open().await?;
         let stream = target.query(&query).await?;
         let mut out: Box<dyn Write> = match &self.output {
-            Some(path) => Box::new(std::io::BufWriter::new(std::fs::File::create(path).map_err(|error| {
-                Error::config(format!("can't write {}", path.display())).with_source(error)
-            })?)),
+            Some(path) => Box::new(std::io::BufWriter::new(
+                std::fs::File::create(path)
+                    .map_err(|error| Error::config(format!("can't write {}", path.display())).with_source(error))?,
+            )),
             None => Box::new(std::io::stdout().lock()),
         };
         let written = write_rows(stream, format, &mut out).await;
@@ -80,8 +81,9 @@ impl Sql {
 
     fn query_text(&self) -> Result<String> {
         match (&self.query, &self.file) {
-            (_, Some(file)) => std::fs::read_to_string(file)
-                .map_err(|error| Error::config(format!("can't read the query from {}", file.display())).with_source(error)),
+            (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+                Error::config(format!("can't read the query from {}", file.display())).with_source(error)
+            }),
             (Some(query), _) if query == "-" => {
                 let mut text = String::new();
                 std::io::stdin()
@@ -125,7 +127,8 @@ async fn write_rows(mut stream: QueryStream, format: OutputFormat, out: &mut dyn
         OutputFormat::Table | OutputFormat::Markdown => {
             let schema = stream.schema.clone();
             let batches = stream.collect().await?;
-            let text = if format == OutputFormat::Table { table(&schema, &batches)? } else { markdown(&schema, &batches)? };
+            let text =
+                if format == OutputFormat::Table { table(&schema, &batches)? } else { markdown(&schema, &batches)? };
             return out.write_all(text.as_bytes()).map_err(write_error);
         }
     };

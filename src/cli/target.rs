@@ -75,7 +75,10 @@ impl LocalLake {
         if tables.is_empty() {
             return Err(Error::new(
                 ErrorKind::NotFound,
-                format!("there is no lake at {}; name one with --lake, or make one with `telestrata serve` or `telestrata import`", root.display()),
+                format!(
+                    "there is no lake at {}; name one with --lake, or make one with `telestrata serve` or `telestrata import`",
+                    root.display()
+                ),
             ));
         }
         let engine = QueryEngine::new(root, &config.query, tokio::runtime::Handle::current())?;
@@ -121,7 +124,8 @@ impl Server {
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        let broken = |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);
+        let broken =
+            |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);
         let response = self.post_sql(sql, "application/vnd.apache.arrow.stream").await?;
         let body = response.bytes().await.map_err(|error| broken(error.to_string()))?;
         let reader = StreamReader::try_new(body.reader(), None).map_err(|error| broken(error.to_string()))?;
@@ -146,7 +150,10 @@ async fn problem(response: reqwest::Response) -> Error {
     let body: serde_json::Value = response.json().await.unwrap_or_default();
     let detail = body.get("detail").and_then(serde_json::Value::as_str);
     let position = body.get("position").and_then(|position| {
-        Some(crate::error::Position { line: position.get("line")?.as_u64()?, column: position.get("column")?.as_u64()? })
+        Some(crate::error::Position {
+            line: position.get("line")?.as_u64()?,
+            column: position.get("column")?.as_u64()?,
+        })
     });
     Error::new(kind, detail.map_or_else(|| format!("the server answered {status}"), str::to_owned))
         .with_position(position)

@@ -49,7 +49,10 @@ impl Trace {
         let batches = target.query(&sql).await?.collect().await?;
         let moments = moments(&batches)?;
         if moments.is_empty() {
-            return Err(Error::new(ErrorKind::NotFound, format!("no span, log or exemplar of trace {id} is stored here")));
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("no span, log or exemplar of trace {id} is stored here"),
+            ));
         }
         print!("{}", render(&id, &moments));
         Ok(Done::Wholly)
@@ -194,7 +197,14 @@ impl<'a> Tree<'a, '_> {
         let name = format!("{}{} {}", "  ".repeat(depth), span.service, span.name);
         let _ = writeln!(self.out, "{}│{duration:>9} ms {mark} {name}", self.window.bar(span));
         if !span.text.is_empty() {
-            let _ = writeln!(self.out, "{}│{:14} {}  status: {}", " ".repeat(LINE), "", "  ".repeat(depth), shortened(&span.text));
+            let _ = writeln!(
+                self.out,
+                "{}│{:14} {}  status: {}",
+                " ".repeat(LINE),
+                "",
+                "  ".repeat(depth),
+                shortened(&span.text)
+            );
         }
         let id = span.span_id.as_deref();
         if id.is_some() {
@@ -254,7 +264,13 @@ mod tests {
             duration_ms: Some(1.0),
             ..Moment::default()
         };
-        let moments = [span("a", None), span("b", Some("a")), span("c", Some("gone")), span("d", Some("e")), span("e", Some("d"))];
+        let moments = [
+            span("a", None),
+            span("b", Some("a")),
+            span("c", Some("gone")),
+            span("d", Some("e")),
+            span("e", Some("d")),
+        ];
         let text = render("x", &moments);
         for id in ["a", "b", "c", "d", "e"] {
             assert_eq!(text.matches(&format!("name-{id}")).count(), 1, "{text}");

@@ -35,7 +35,11 @@ pub const KEYS: &[Key] = &[
     key("ingest.max_future", r#""24h""#, "how far past its arrival a record's time may lie; a later one is rejected"),
     key("ingest.max_request_bytes", r#""64 MiB""#, "largest OTLP request, before and after decompression"),
     key("ingest.repeat_window", r#""10m""#, "a request sent again within this time is stored once"),
-    key("ingest.wal_max_bytes", r#""4 GiB""#, "unflushed bytes in the write-ahead log at which requests are told to wait"),
+    key(
+        "ingest.wal_max_bytes",
+        r#""4 GiB""#,
+        "unflushed bytes in the write-ahead log at which requests are told to wait",
+    ),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.span_slack", r#""1h""#, "how far outside of a span a log of it may lie"),

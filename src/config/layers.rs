@@ -90,7 +90,9 @@ impl Layers {
         for (path, value) in flatten(&table) {
             let known = path == "promoted" || KEYS.iter().any(|key| key.path == path);
             if !known {
-                return Err(Error::config(failed(&format!("has the key `{path}`, which is not known; see `telestrata config show`"))));
+                return Err(Error::config(failed(&format!(
+                    "has the key `{path}`, which is not known; see `telestrata config show`"
+                ))));
             }
             self.values.insert(path, (value, origin.clone()));
         }

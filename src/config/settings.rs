@@ -304,7 +304,9 @@ mod tests {
 
     #[test]
     fn the_environment_goes_over_the_file_and_the_file_over_the_default() {
-        let config = load("http = \"off\"\n[flush]\nage = \"5s\"\nbytes = \"1 MiB\"", &[("TELESTRATA_FLUSH_AGE", "7s")]).unwrap();
+        let config =
+            load("http = \"off\"\n[flush]\nage = \"5s\"\nbytes = \"1 MiB\"", &[("TELESTRATA_FLUSH_AGE", "7s")])
+                .unwrap();
         assert_eq!(config.ingest.flush_age, Duration::from_secs(7));
         assert_eq!(config.ingest.flush_bytes, 1 << 20);
         assert_eq!(config.http, Bind::Off);

@@ -49,7 +49,8 @@ pub fn resolve(names: &[String]) -> Result<Vec<Input>> {
             let paths = glob::glob(name)
                 .map_err(|error| Error::config(format!("`{name}` is no file and no pattern")).with_source(error))?;
             for path in paths {
-                let path = path.map_err(|error| Error::config(format!("`{name}` can't be listed")).with_source(error))?;
+                let path =
+                    path.map_err(|error| Error::config(format!("`{name}` can't be listed")).with_source(error))?;
                 inputs.push(Input::File(path));
             }
             if inputs.len() == before {

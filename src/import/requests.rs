@@ -117,7 +117,9 @@ impl<R: BufRead> Requests<R> {
             let Some(length) = self.read_length(number)? else { return Ok(None) };
             let read = (&mut self.reader).take(length).read_to_end(&mut body).map_err(|error| broken(number, error))?;
             if read as u64 != length {
-                return Err(Error::invalid(format!("request {number} ends after {read} of its {length} bytes; the file is cut short")));
+                return Err(Error::invalid(format!(
+                    "request {number} ends after {read} of its {length} bytes; the file is cut short"
+                )));
             }
         } else {
             (&mut self.reader).take(MAX_REQUEST_BYTES).read_to_end(&mut body).map_err(|error| broken(number, error))?;
@@ -142,7 +144,9 @@ impl<R: BufRead> Requests<R> {
         }
         let length = u64::from(u32::from_be_bytes(length));
         if length > MAX_REQUEST_BYTES {
-            return Err(Error::invalid(format!("request {number} says it has {length} bytes; this is no OTLP protobuf file")));
+            return Err(Error::invalid(format!(
+                "request {number} says it has {length} bytes; this is no OTLP protobuf file"
+            )));
         }
         Ok(Some(length))
     }

@@ -16,8 +16,9 @@ pub(super) async fn replay(opened: &OpenedWal, flushers: &[Arc<Flusher>; 3]) -> 
     let after = committed.iter().min().copied().unwrap_or(WalSeq(0));
     let mut replayed = 0;
     for record in opened.replay(after) {
-        let record = record
-            .map_err(|error| Error::new(ErrorKind::Damaged, "the write-ahead log can't be replayed").with_source(error))?;
+        let record = record.map_err(|error| {
+            Error::new(ErrorKind::Damaged, "the write-ahead log can't be replayed").with_source(error)
+        })?;
         let index = record.header.signal.index();
         if record.seq <= committed[index] {
             continue;

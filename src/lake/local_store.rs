@@ -58,11 +58,7 @@ impl ObjectStore for DurableLocalStore {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let target = self.inner.path_to_filesystem(location)?;
         if let Some(parent) = target.parent().map(FsPath::to_path_buf) {
             blocking(move || create_dirs_durably(&parent).map_err(generic)).await?;
@@ -197,9 +193,7 @@ fn generic(source: io::Error) -> Error {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|source| Error::Generic { store: STORE, source: source.into() })?
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Generic { store: STORE, source: source.into() })?
 }
 
 #[cfg(test)]

@@ -44,8 +44,9 @@ impl LakeRoot {
     }
 
     fn local(folder: &FsPath) -> Result<Self> {
-        let absolute = std::path::absolute(folder)
-            .map_err(|error| Error::config(format!("lake root `{}` can't be used", folder.display())).with_source(error))?;
+        let absolute = std::path::absolute(folder).map_err(|error| {
+            Error::config(format!("lake root `{}` can't be used", folder.display())).with_source(error)
+        })?;
         // Links are followed where the folder exists, so that one lake has one URL.
         let absolute = absolute.canonicalize().unwrap_or(absolute);
         let url = Url::from_directory_path(&absolute)

@@ -28,6 +28,6 @@ mod write;
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
+pub(crate) use readme::write_readme;
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use write::{DataFile, write_sorted};
-pub(crate) use readme::write_readme;

@@ -37,7 +37,8 @@ pub(crate) fn writer_options(
     file_schema: &SchemaRef,
     rows: usize,
 ) -> Result<ArrowWriterOptions> {
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::internal("no such zstd level").with_source(error))?;
+    let level =
+        ZstdLevel::try_new(ZSTD_LEVEL).map_err(|error| Error::internal("no such zstd level").with_source(error))?;
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
@@ -152,7 +153,8 @@ fn sorting_columns(signal: Signal, file_schema: &SchemaRef) -> Result<Vec<Sortin
     sort_order(signal)
         .iter()
         .map(|name| {
-            let column_idx = leaves.get(name).copied().ok_or_else(|| Error::internal(format!("no column `{name}` to sort by")))?;
+            let column_idx =
+                leaves.get(name).copied().ok_or_else(|| Error::internal(format!("no column `{name}` to sort by")))?;
             Ok(SortingColumn { column_idx, descending: false, nulls_first: true })
         })
         .collect()

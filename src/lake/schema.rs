@@ -26,7 +26,8 @@ pub(crate) fn delta_schema(signal: Signal, promoted: &[Promoted]) -> Result<Stru
 
 /// The schema with more promoted columns behind it.
 pub(crate) fn with_promoted(schema: &StructType, added: &[Promoted]) -> Result<StructType> {
-    let mut value = serde_json::to_value(schema).map_err(|error| Error::internal("no JSON of a schema").with_source(error))?;
+    let mut value =
+        serde_json::to_value(schema).map_err(|error| Error::internal("no JSON of a schema").with_source(error))?;
     if let Some(fields) = value.get_mut("fields").and_then(Value::as_array_mut) {
         fields.extend(added.iter().map(promoted_field));
     }
@@ -83,8 +84,7 @@ fn definition(promoted: &Promoted) -> Value {
         PromotedType::Double => "double",
         PromotedType::Bool => "bool",
     };
-    let sources: Vec<Value> =
-        promoted.sources.iter().map(|source| json!([source.map.column(), source.key])).collect();
+    let sources: Vec<Value> = promoted.sources.iter().map(|source| json!([source.map.column(), source.key])).collect();
     json!({ "type": kind, "sources": sources })
 }
 
@@ -138,8 +138,9 @@ pub(crate) fn table_columns(signal: Signal, schema: &StructType) -> Result<Table
     for field in schema.fields() {
         if let Some(value) = field.metadata().get(PROMOTED_KEY) {
             let text = value.to_string();
-            let defined = parse_definition(field.name(), &text)
-                .ok_or_else(|| damaged(format!("the definition of promoted column `{}` is not known: {text}", field.name())))?;
+            let defined = parse_definition(field.name(), &text).ok_or_else(|| {
+                damaged(format!("the definition of promoted column `{}` is not known: {text}", field.name()))
+            })?;
             promoted.push(defined);
         }
     }

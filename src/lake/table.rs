@@ -103,8 +103,7 @@ impl LakeTable {
     pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
         let url = root.table_url(signal.table())?;
         let store = root.table_store(signal.table())?;
-        let log_store =
-            default_logstore(Arc::clone(&store), Arc::clone(root.store()), &url, &StorageConfig::default());
+        let log_store = default_logstore(Arc::clone(&store), Arc::clone(root.store()), &url, &StorageConfig::default());
         Ok(Self { signal, log_store, store })
     }
 
@@ -169,7 +168,10 @@ impl LakeTable {
     /// The snapshot brought up to the newest version.
     pub async fn refresh(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
         let mut state = snapshot.state.clone();
-        state.update(self.log_store.as_ref(), None).await.map_err(|error| self.unavailable("can't be refreshed", error))?;
+        state
+            .update(self.log_store.as_ref(), None)
+            .await
+            .map_err(|error| self.unavailable("can't be refreshed", error))?;
         if state.version() == snapshot.version() {
             return Ok(snapshot.clone());
         }
@@ -217,7 +219,8 @@ impl LakeTable {
                 }
             }
         }
-        Err(last.unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
+        Err(last
+            .unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
     }
 
     async fn commit_append(
@@ -291,10 +294,8 @@ impl LakeTable {
         let commit = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
             .with_actions(vec![Action::Protocol(protocol), Action::Metadata(metadata)])
             .build(None, Arc::clone(&self.log_store), operation);
-        let prepared = commit
-            .into_prepared_commit_future()
-            .await
-            .map_err(|error| self.unavailable("can't be created", error))?;
+        let prepared =
+            commit.into_prepared_commit_future().await.map_err(|error| self.unavailable("can't be created", error))?;
         prepared.await.map_err(|error| self.unavailable("can't be created", error))?;
         Ok(())
     }
@@ -304,8 +305,8 @@ impl LakeTable {
         let schema = with_promoted(snapshot.state.schema().as_ref(), added)?;
         let mut value = serde_json::to_value(metadata)
             .map_err(|error| Error::internal("no JSON of a table's metadata").with_source(error))?;
-        let schema =
-            serde_json::to_string(&schema).map_err(|error| Error::internal("no JSON of a schema").with_source(error))?;
+        let schema = serde_json::to_string(&schema)
+            .map_err(|error| Error::internal("no JSON of a schema").with_source(error))?;
         value["schemaString"] = serde_json::Value::String(schema);
         let metadata = serde_json::from_value(value)
             .map_err(|error| Error::internal("no metadata of its JSON").with_source(error))?;

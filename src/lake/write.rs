@@ -108,8 +108,7 @@ fn sort_by_date(signal: Signal, batches: &[RecordBatch]) -> Result<Vec<DateRun>>
     let mut rows = converter.empty_rows(total, 64 * total);
     let mut order: Vec<(usize, usize)> = Vec::with_capacity(total);
     for (index, batch) in batches.iter().enumerate() {
-        let columns: Vec<ArrayRef> =
-            keys.iter().filter_map(|key| batch.column_by_name(key).map(Arc::clone)).collect();
+        let columns: Vec<ArrayRef> = keys.iter().filter_map(|key| batch.column_by_name(key).map(Arc::clone)).collect();
         converter.append(&mut rows, &columns).map_err(encoding)?;
         order.extend((0..batch.num_rows()).map(|row| (index, row)));
     }
@@ -257,5 +256,7 @@ fn parquet(error: parquet::errors::ParquetError) -> Error {
 
 /// Runs CPU work on a thread where it holds up no one.
 async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Error::internal("an encoding thread died").with_source(error))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("an encoding thread died").with_source(error))?
 }

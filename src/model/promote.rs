@@ -337,8 +337,9 @@ mod tests {
 
     fn map(rows: &[&[(&str, &str)]]) -> ArrayRef {
         let names = MapFieldNames { entry: "key_value".into(), key: "key".into(), value: "value".into() };
-        let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
-            .with_values_field(Arc::new(arrow::datatypes::Field::new("value", arrow::datatypes::DataType::Utf8, false)));
+        let mut builder = MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()).with_values_field(
+            Arc::new(arrow::datatypes::Field::new("value", arrow::datatypes::DataType::Utf8, false)),
+        );
         for row in rows {
             for (key, value) in *row {
                 builder.keys().append_value(key);
@@ -367,7 +368,10 @@ mod tests {
     fn the_first_source_present_wins_and_what_does_not_fit_is_null() {
         let mut promoter = Promoter::new(&[status()]);
         let columns = promoter
-            .columns_of(&batch(&[&[("new", "200")], &[("old", "404")], &[("new", "1"), ("old", "2")], &[("new", "0200")], &[]], &[&[]; 5]))
+            .columns_of(&batch(
+                &[&[("new", "200")], &[("old", "404")], &[("new", "1"), ("old", "2")], &[("new", "0200")], &[]],
+                &[&[] as &[_]; 5],
+            ))
             .unwrap();
         let values: Vec<_> = columns[0].as_primitive::<Int64Type>().iter().collect();
         assert_eq!(values, [Some(200), Some(404), Some(1), None, None]);

@@ -18,7 +18,8 @@
 //! ```
 //!
 //! Type letters and texts are those of "Values as text" (`otlp/value`), so `"1"` and `1` are different series. The
-//! length before each text makes the bytes unambiguous. Metric, resource and scope are hashed once for all their points.
+//! length before each text makes the bytes unambiguous. Metric, resource and scope are hashed once for all their
+//! points.
 
 use xxhash_rust::xxh3::xxh3_64;
 

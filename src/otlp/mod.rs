@@ -1,25 +1,27 @@
 //! OTLP requests to Arrow batches: from the bytes of one encoding straight into the columns of the data contract.
 //!
 //! Guarantees:
-//! - A record that can't be stored is rejected alone, with its reason and its place in the request; its neighbours go in
-//!   and every column keeps the same length.
+//! - A record that can't be stored is rejected alone, with its reason and its place in the request; its neighbours go
+//!   in and every column keeps the same length.
 //! - Both encodings of a request give the same batch.
-//! - The same request with the same [`RequestMeta`] gives the same batch and report at any time: the WAL's replay relies
-//!   on it.
-//! - Nothing in a request makes the decoder panic, take more memory than [`MAX_DECODED_BYTES`] for its rows, or take more
-//!   stack than values nested 64 deep.
+//! - The same request with the same [`RequestMeta`] gives the same batch and report at any time: the WAL's replay
+//!   relies on it.
+//! - Nothing in a request makes the decoder panic, take more memory than [`MAX_DECODED_BYTES`] for its rows, or take
+//!   more stack than values nested 64 deep.
 //!
 //! ```text
-//!            schema.rs  the OTLP messages as data
-//!                |
-//!  proto/  json/         cursors over the bytes: what is a field, what is its value        (wire.rs: the trait of both)
-//!        |
-//!     record/            one reader a message, for both encodings; reused scratch structs
-//!        |  value/       AnyValue to text and back
-//!        |
-//!      rows/             the contract's rules: check a record whole, then append it
-//!        |
-//!   model/build/         column builders --> RecordBatch          (walk.rs: resource, scope, record; report.rs: the rest)
+//!         schema.rs    the OTLP messages as data
+//!            |
+//!   proto/   json/     cursors over the bytes (wire.rs: what both can do)
+//!        \   /
+//!       record/        one reader a message, for both encodings; structs that are filled again and again
+//!          |  value/   AnyValue to text and back
+//!          |
+//!        rows/         the contract's rules: check a record whole, then append it
+//!          |
+//!   model/build/       column builders --> RecordBatch
+//!
+//!   walk.rs            the way from resource to scope to record; report.rs, error.rs: what did not go in
 //! ```
 
 #![deny(clippy::indexing_slicing, clippy::cast_possible_truncation, clippy::unwrap_used, clippy::expect_used)]

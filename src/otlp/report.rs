@@ -10,7 +10,8 @@ use arrow::array::RecordBatch;
 pub struct RequestMeta<'a> {
     /// When this store took it, microseconds since 1970 in UTC.
     pub ingest_time: i64,
-    /// The latest time a record may have, inclusive, in the same unit: `ingest_time` plus what is allowed of the future.
+    /// The latest time a record may have, inclusive, in the same unit: `ingest_time` plus what is allowed of the
+    /// future.
     pub latest_time: i64,
     /// By which way it came: `otlp/grpc`, `otlp/http`, `import/otlp-json`, ...
     pub source: &'a str,
@@ -21,7 +22,8 @@ pub struct RequestMeta<'a> {
 /// A decoded request.
 #[derive(Debug)]
 pub struct Decoded {
-    /// The accepted records in the request's order, with the schema of [`contract_schema`](crate::model::schema::contract_schema).
+    /// The accepted records in the request's order, with the schema of
+    /// [`contract_schema`](crate::model::schema::contract_schema).
     pub batch: RecordBatch,
     /// What the batch does not show.
     pub report: DecodeReport,
@@ -64,7 +66,8 @@ pub struct Rejection {
 pub enum RejectReason {
     /// A span or data point without a time.
     MissingTime,
-    /// The record's time is before 1970 or too far in the future, or another of its times does not fit 64-bit nanoseconds.
+    /// The record's time is before 1970 or too far in the future, or another of its times does not fit 64-bit
+    /// nanoseconds.
     TimeOutOfRange,
     /// A number does not fit its column.
     NumberOutOfRange,

@@ -16,9 +16,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Result, exec_err};
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{
@@ -68,7 +66,11 @@ impl PhysicalExprAdapter for ContractAdapter {
         let fitted = expr
             .transform_down(|expr| {
                 if let Some(column) = lookup_of(&expr).and_then(|lookup| self.marks.column(&lookup)) {
-                    return Ok(Transformed::new(self.column_as_text(column)?, true, datafusion::common::tree_node::TreeNodeRecursion::Jump));
+                    return Ok(Transformed::new(
+                        self.column_as_text(column)?,
+                        true,
+                        datafusion::common::tree_node::TreeNodeRecursion::Jump,
+                    ));
                 }
                 if let Some(promoted) = expr.downcast_ref::<Column>().and_then(|column| self.missing.get(column.name()))
                 {

@@ -27,11 +27,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::from_datafusion;
 use super::lookup::{Attr, MapLookupPlanner, MapValue};
@@ -39,7 +39,7 @@ use super::lookup_pushdown::LookupPushdown;
 use super::provider::{SignalTable, store_url};
 use super::span_match::SpanOfLog;
 use super::statement::parse;
-use super::views::{VIEWS, View};
+use super::views::{VIEWS, View, keep_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
@@ -67,10 +67,16 @@ pub struct QueryBudget {
 /// Runs queries over one lake.
 #[derive(Debug)]
 pub struct QueryEngine {
-    root: LakeRoot,
-    state: SessionState,
+    planner: Arc<Planner>,
     max_time: Duration,
     runtime: tokio::runtime::Handle,
+}
+
+/// What turns text into a plan.
+#[derive(Debug)]
+struct Planner {
+    root: LakeRoot,
+    state: SessionState,
 }
 
 /// The tables that a query sees, each at one moment.
@@ -134,7 +140,7 @@ impl QueryEngine {
         let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::new(map_value)) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
-        Ok(Self { root, state, max_time: budget.max_time, runtime })
+        Ok(Self { planner: Arc::new(Planner { root, state }), max_time: budget.max_time, runtime })
     }
 
     /// Plans and starts a query over the pinned tables; `params` are the values of `$1`, `$2`, ...
@@ -142,6 +148,59 @@ impl QueryEngine {
     /// # Errors
     /// `Invalid` with the position in the query, or what running it met.
     pub async fn run(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
+        let (planner, sql) = (Arc::clone(&self.planner), sql.to_owned());
+        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params).await });
+        let stream = AbortOnDropHandle::new(started)
+            .await
+            .map_err(|error| Error::internal("a query died while it was planned").with_source(error))??;
+        let schema = stream.schema();
+        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
+        self.runtime.spawn(drive(stream, sender, self.max_time));
+        let batches = futures::stream::unfold(Some(receiver), async |receiver| {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(Step::Rows(batch)) => Some((Ok(batch), Some(receiver))),
+                Some(Step::End) => None,
+                Some(Step::Failed(error)) => Some((Err(error), None)),
+                // Without its last word the query died: what came must not pass for the whole.
+                None => Some((Err(Error::internal("a query died while it ran")), None)),
+            }
+        });
+        Ok(QueryStream { schema, batches: batches.boxed() })
+    }
+}
+
+/// What a running query tells its reader; the last is `End` or `Failed`.
+enum Step {
+    Rows(RecordBatch),
+    End,
+    Failed(Error),
+}
+
+/// Runs a query to its end, its time limit, or the reader's departure.
+async fn drive(mut stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>, max_time: Duration) {
+    let run = async {
+        while let Some(batch) = stream.next().await {
+            let step = batch.map_or_else(|error| Step::Failed(from_datafusion(error)), Step::Rows);
+            let failed = matches!(step, Step::Failed(_));
+            if sender.send(step).await.is_err() || failed {
+                return;
+            }
+        }
+        // A reader that has gone needs no last word.
+        let _ = sender.send(Step::End).await;
+    };
+    let outcome = tokio::select! {
+        outcome = tokio::time::timeout(max_time, run) => outcome,
+        () = sender.closed() => return,
+    };
+    if outcome.is_err() {
+        let _ = sender.send(Step::Failed(out_of_time(max_time))).await;
+    }
+}
+
+impl Planner {
+    async fn start(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
         let statement = parse(sql)?;
         let state = self.session_over(pinned)?;
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
@@ -151,34 +210,14 @@ impl QueryEngine {
         self.plan_views(&state, &names, &mut HashSet::new()).await?;
         let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         check_read_only(&plan)?;
+        let plan = keep_order(plan).map_err(from_datafusion)?;
         let plan = if params.is_empty() {
             plan
         } else {
             plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
         };
         let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-        let schema = plan.schema();
-        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let max_time = self.max_time;
-        let _guard = self.runtime.enter();
-        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
-        self.runtime.spawn(async move {
-            let late = tokio::time::sleep(max_time);
-            tokio::pin!(late, stream);
-            loop {
-                let next = tokio::select! {
-                    next = stream.next() => next,
-                    () = &mut late => Some(Err(out_of_time(max_time))),
-                    () = sender.closed() => return,
-                };
-                let Some(item) = next else { return };
-                let failed = item.is_err();
-                if sender.send(item.map_err(from_datafusion)).await.is_err() || failed {
-                    return;
-                }
-            }
-        });
-        Ok(QueryStream { schema, batches: ReceiverStream::new(receiver).boxed() })
+        execute_stream(plan, state.task_ctx()).map_err(from_datafusion)
     }
 
     fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
@@ -216,7 +255,9 @@ impl QueryEngine {
                     Err(_) if !self.has_tables(state, &inner) => continue,
                     Err(error) => {
                         let error = from_datafusion(error);
-                        return Err(Error::internal(format!("view `{}` can't be planned", view.name)).with_source(error));
+                        return Err(
+                            Error::internal(format!("view `{}` can't be planned", view.name)).with_source(error)
+                        );
                     }
                 };
                 let table = ViewTable::new(plan, Some(view.sql.to_owned()));
@@ -260,12 +301,12 @@ fn check_read_only(plan: &LogicalPlan) -> Result<()> {
         })
 }
 
-fn out_of_time(max_time: Duration) -> datafusion::common::DataFusionError {
-    datafusion::common::DataFusionError::External(Box::new(Error::new(
+fn out_of_time(max_time: Duration) -> Error {
+    Error::new(
         ErrorKind::BudgetExceeded,
         format!(
             "the query ran longer than {}; bound it by time or service, or raise [query] max_time",
             humantime::format_duration(max_time)
         ),
-    )))
+    )
 }

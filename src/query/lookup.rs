@@ -46,7 +46,9 @@ impl ScalarUDFImpl for MapValue {
             [map, key] if is_text_map(map.data_type()) && is_text(key.data_type()) => {
                 Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true)))
             }
-            [map, key] => plan_err!("map['key'] needs a map of text and a text, not {} and {}", map.data_type(), key.data_type()),
+            [map, key] => {
+                plan_err!("map['key'] needs a map of text and a text, not {} and {}", map.data_type(), key.data_type())
+            }
             _ => plan_err!("map_value takes a map and a key"),
         }
     }

@@ -36,9 +36,10 @@ impl PhysicalOptimizerRule for LookupPushdown {
 fn push_below_union(plan: Arc<dyn ExecutionPlan>) -> Result<Transformed<Arc<dyn ExecutionPlan>>> {
     let Some(projection) = plan.downcast_ref::<ProjectionExec>() else { return Ok(Transformed::no(plan)) };
     let Some(union) = projection.input().downcast_ref::<UnionExec>() else { return Ok(Transformed::no(plan)) };
-    let has_lookup = projection.expr().iter().any(|projected| {
-        projected.expr.exists(|expr| Ok(lookup_of(expr).is_some())).unwrap_or(false)
-    });
+    let has_lookup = projection
+        .expr()
+        .iter()
+        .any(|projected| projected.expr.exists(|expr| Ok(lookup_of(expr).is_some())).unwrap_or(false));
     if !has_lookup {
         return Ok(Transformed::no(plan));
     }

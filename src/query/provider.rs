@@ -180,12 +180,7 @@ impl TableProvider for SignalTable {
 }
 
 /// Files in as many groups as there are partitions, each of about the same bytes.
-fn file_groups(
-    files: &[Arc<LiveFile>],
-    table: &Path,
-    schema: &TableSchema,
-    partitions: usize,
-) -> Vec<FileGroup> {
+fn file_groups(files: &[Arc<LiveFile>], table: &Path, schema: &TableSchema, partitions: usize) -> Vec<FileGroup> {
     let mut files: Vec<&Arc<LiveFile>> = files.iter().collect();
     files.sort_by(|left, right| right.size.cmp(&left.size).then_with(|| left.path.cmp(&right.path)));
     let mut groups: Vec<(u64, Vec<PartitionedFile>)> = vec![(0, Vec::new()); partitions.clamp(1, files.len().max(1))];

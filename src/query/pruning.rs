@@ -8,7 +8,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray, UInt64Array,
+    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
+    UInt64Array,
 };
 use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, NaiveDate};
@@ -27,7 +28,11 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 const FLOOR_MICROS: i64 = 999;
 
 /// The files that may hold rows for which the predicate is true.
-pub(super) fn prune(files: &LiveFiles, predicate: Option<&Arc<dyn PhysicalExpr>>, schema: &SchemaRef) -> Vec<Arc<LiveFile>> {
+pub(super) fn prune(
+    files: &LiveFiles,
+    predicate: Option<&Arc<dyn PhysicalExpr>>,
+    schema: &SchemaRef,
+) -> Vec<Arc<LiveFile>> {
     let all: Vec<Arc<LiveFile>> = files.iter().map(Arc::clone).collect();
     let Some(predicate) = predicate else { return all };
     let statistics = LogStatistics { files: &all, schema };

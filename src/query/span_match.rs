@@ -3,11 +3,10 @@
 //! The rule of `docs/sql.md`: the span's time, widened by the slack on both sides, holds the log's time; of several,
 //! one of the log's own service goes first, then the earliest.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, ListArray, StringViewArray, StructArray, UInt64Array};
-use arrow::compute::{cast, nullif, take};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, StringViewArray, StructArray, UInt64Array};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Int16Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
@@ -82,7 +81,9 @@ impl ScalarUDFImpl for SpanOfLog {
         let arrays = ColumnarValue::values_to_arrays(&args.args)?;
         let [lists, services, times] = arrays.as_slice() else { return exec_err!("span_of_log takes three values") };
         let lists: &ListArray = lists.as_list();
-        let Some(structs) = lists.values().as_struct_opt() else { return exec_err!("span_of_log takes a list of structs") };
+        let Some(structs) = lists.values().as_struct_opt() else {
+            return exec_err!("span_of_log takes a list of structs");
+        };
         let services = cast(services, &DataType::Utf8View)?;
         let services = services.as_string_view();
         let times = cast(times, &DataType::Timestamp(TimeUnit::Microsecond, None))?;
@@ -106,15 +107,15 @@ impl ScalarUDFImpl for SpanOfLog {
         if structs.is_empty() {
             return Ok(ColumnarValue::Array(arrow::array::new_null_array(structs.data_type(), lists.len())));
         }
-        let missing: BooleanArray = chosen.iter().map(|span| Some(span.is_none())).collect();
-        let indices: UInt64Array = chosen.into_iter().map(|span| span.unwrap_or(0)).collect();
-        let taken = take(structs, &indices, None)?;
-        Ok(ColumnarValue::Array(Arc::clone(&nullif(&taken, &missing)?)))
+        // NULL indices make the fields NULL too: DataFusion reads a field without looking whether its struct is NULL.
+        Ok(ColumnarValue::Array(take(structs, &UInt64Array::from(chosen), None)?))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use arrow::array::{Int16Array, Int64Array, StringArray, TimestampMicrosecondArray};
     use arrow::buffer::OffsetBuffer;

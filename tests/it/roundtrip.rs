@@ -92,7 +92,8 @@ fn every_signal() -> [Sent; 3] {
 
 async fn send(server: &Server, path: &str, content_type: &str, body: Vec<u8>) {
     let url = format!("{}{path}", server.otlp_http());
-    let response = reqwest::Client::new().post(url).header("content-type", content_type).body(body).send().await.unwrap();
+    let response =
+        reqwest::Client::new().post(url).header("content-type", content_type).body(body).send().await.unwrap();
     let (status, reply) = (response.status(), response.bytes().await.unwrap());
     assert!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&reply));
     let nothing_rejected = reply.is_empty() || &reply[..] == b"{}";
@@ -115,7 +116,7 @@ fn assert_same(actual: &[String], expected: &[String], when: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_comes_back_hot_and_cold() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new("[flush]\nage = \"1h\"\n[ingest]\nmax_future = \"36500d\"\n");
     let server = home.serve();
     for sent in every_signal() {
         let mut expected = Vec::new();

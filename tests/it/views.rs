@@ -55,14 +55,21 @@ async fn dirty(server: &Server) {
     let reused = span("00000000000000b1", "", "other", 5 * HOUR, MS as i64, 0);
     let mut no_ids = span("", "", "nobody", 0, 1, 0);
     no_ids["traceId"] = json!("");
-    send(server, "/v1/traces", json!({ "resourceSpans": [
+    send(
+        server,
+        "/v1/traces",
+        json!({ "resourceSpans": [
         resource("shop", "scopeSpans", "spans", &[root, no_ids]),
         resource("pay", "scopeSpans", "spans", &[failing.clone(), skewed]),
         resource("pay", "scopeSpans", "spans", &[failing]),
         resource("zoo", "scopeSpans", "spans", &[reused]),
-    ] }))
+    ] }),
+    )
     .await;
-    send(server, "/v1/logs", json!({ "resourceLogs": [
+    send(
+        server,
+        "/v1/logs",
+        json!({ "resourceLogs": [
         resource("pay", "scopeLogs", "logRecords", &[
             log("00000000000000b1", TRACE, 16 * MS, 17, "refused"),
             log("00000000000000b1", TRACE, 16 * MS, 17, "refused"),
@@ -71,7 +78,8 @@ async fn dirty(server: &Server) {
             log("00000000000000ee", TRACE, 17 * MS, 9, "span unknown"),
             log("", "", 18 * MS, 9, "no trace"),
         ]),
-    ] }))
+    ] }),
+    )
     .await;
     send(server, "/v1/metrics", json!({ "resourceMetrics": [
         resource("shop", "scopeMetrics", "metrics", &[json!({ "name": "latency", "unit": "ms", "gauge": { "dataPoints": [{
@@ -104,7 +112,7 @@ async fn check(server: &Server, when: &str) {
     assert_eq!(traces.len(), 1, "{when}: {traces:?}");
     let expected = json!({
         "trace_id": TRACE,
-        "time": "2023-11-14T22:13:20.000000Z",
+        "time": "2023-11-14T22:13:20Z",
         "duration_ms": 5.0 * 3_600_000.0 + 1.0,
         "root_service": "shop",
         "root_name": "GET /buy",
@@ -121,7 +129,10 @@ async fn check(server: &Server, when: &str) {
     let timeline = server
         .sql(&format!("select signal, service_name, name, level, duration_ms, text from trace_timeline where trace_id = '{TRACE}' and time < timestamp '2023-11-14T23:00:00Z' order by time, time_nanos, signal, text"))
         .await;
-    let got: Vec<_> = timeline.iter().map(|row| (row["signal"].as_str().unwrap(), row["name"].as_str(), row["text"].as_str())).collect();
+    let got: Vec<_> = timeline
+        .iter()
+        .map(|row| (row["signal"].as_str().unwrap(), row["name"].as_str(), row["text"].as_str()))
+        .collect();
     assert_eq!(
         got,
         [
@@ -153,12 +164,16 @@ async fn views_mean_what_their_heads_say_hot_and_cold() {
     assert!(times.is_sorted(), "{times:?}");
     // The same story at the prompt, in any spelling of the id.
     let spelled = TRACE.to_uppercase();
-    let output = crate::support::server::telestrata().args(["trace", "--connect", &server.http(), &spelled]).output().unwrap();
+    let output =
+        crate::support::server::telestrata().args(["trace", "--connect", &server.http(), &spelled]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     for part in ["GET /buy", "charge", "card refused", "no funds", "refused"] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
-    let unknown = crate::support::server::telestrata().args(["trace", "--connect", &server.http(), &"1".repeat(32)]).output().unwrap();
+    let unknown = crate::support::server::telestrata()
+        .args(["trace", "--connect", &server.http(), &"1".repeat(32)])
+        .output()
+        .unwrap();
     assert_eq!(unknown.status.code(), Some(1));
 }
 
@@ -185,9 +200,22 @@ async fn attribute_lookups_agree_however_they_are_answered() {
     };
     let server = home.serve();
     // Exact for the new name; then misfits, the old name, and the same key in the resource.
-    send(&server, "/v1/logs", logs(&[("http.response.status_code", "200"), ("http.response.status_code", "404"), ("tenant.id", "7")], &[])).await;
+    send(
+        &server,
+        "/v1/logs",
+        logs(&[("http.response.status_code", "200"), ("http.response.status_code", "404"), ("tenant.id", "7")], &[]),
+    )
+    .await;
     server.flush().await;
-    send(&server, "/v1/logs", logs(&[("http.response.status_code", "0200"), ("http.status_code", "500")], &[("http.response.status_code", "1")])).await;
+    send(
+        &server,
+        "/v1/logs",
+        logs(
+            &[("http.response.status_code", "0200"), ("http.status_code", "500")],
+            &[("http.response.status_code", "1")],
+        ),
+    )
+    .await;
     server.flush().await;
     server.terminate();
     home.reconfigure("[flush]\nage = \"1h\"\n[[promoted]]\nname = \"tenant\"\ntype = \"long\"\nfrom = [\"attributes['tenant.id']\"]\n");
@@ -208,10 +236,21 @@ async fn attribute_lookups_agree_however_they_are_answered() {
         ]);
         assert_eq!(Value::Array(rows), expected, "{when}");
         let tenants = server.sql("select tenant, attributes['tenant.id'] as map from logs where attr('tenant.id') is not null order by map").await;
-        let expected = json!([{ "tenant": 7, "map": "7" }, { "tenant": 8, "map": "8" }, { "tenant": null, "map": "eight" }]);
+        let expected =
+            json!([{ "tenant": 7, "map": "7" }, { "tenant": 8, "map": "8" }, { "tenant": null, "map": "eight" }]);
         assert_eq!(Value::Array(tenants), expected, "{when}");
-        assert_eq!(server.number("select count(*) from logs where attributes['http.response.status_code'] = '200'").await, 1, "{when}");
-        assert_eq!(server.number("select count(*) from logs l join logs r on attr(l, 'tenant.id') = attr(r, 'tenant.id')").await, 3, "{when}");
+        assert_eq!(
+            server.number("select count(*) from logs where attributes['http.response.status_code'] = '200'").await,
+            1,
+            "{when}"
+        );
+        assert_eq!(
+            server
+                .number("select count(*) from logs l join logs r on attr(l, 'tenant.id') = attr(r, 'tenant.id')")
+                .await,
+            3,
+            "{when}"
+        );
         server.flush().await;
     }
 }

@@ -66,7 +66,7 @@ fn with_resource(resource: &Option<Resource>, mut object: Value) -> Value {
         let value = json!({
             "attributes": attributes(&resource.attributes),
             "droppedAttributesCount": resource.dropped_attributes_count,
-            "entityRefs": list(&resource.entity_refs, |entity| json!({"type": entity.r#type, "idKeys": entity.id_keys})),
+            "entityRefs": list(&resource.entity_refs, |entity| json!({"type": entity.r#type})),
         });
         set(&mut object, "resource", value);
     }
@@ -245,7 +245,10 @@ fn exponential_point(point: &ExponentialHistogramDataPoint) -> Value {
         "exemplars": list(&point.exemplars, exemplar),
         "zeroThreshold": double(point.zero_threshold),
     });
-    let buckets = |buckets: &Buckets| json!({"offset": buckets.offset, "bucketCounts": list(&buckets.bucket_counts, |count| json!(count.to_string()))});
+    let buckets = |buckets: &Buckets| {
+        let counts = list(&buckets.bucket_counts, |count| json!(count.to_string()));
+        json!({"offset": buckets.offset, "bucketCounts": counts})
+    };
     if let Some(positive) = &point.positive {
         set(&mut object, "positive", buckets(positive));
     }

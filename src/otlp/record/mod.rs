@@ -1,8 +1,8 @@
 //! The OTLP messages as they are read, whichever the encoding.
 //!
-//! Each struct is filled by one `read` function over a [`Wire`](super::wire::Wire), cleared, and filled again: text stays
-//! in the request, attributes in one list, so a record costs no allocation. They say what was sent; what becomes of
-//! it is decided in `rows/`.
+//! Each struct is filled by one `read` function over a [`Wire`](super::wire::Wire), cleared, and filled again: text
+//! stays in the request, attributes in one list, so a record costs no allocation. They say what was sent; what
+//! becomes of it is decided in `rows/`.
 
 mod attributes;
 mod log;

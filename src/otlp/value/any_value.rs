@@ -125,7 +125,11 @@ mod tests {
     #[case(ValueType::String, "", AnyValue::String(String::new()))]
     #[case(ValueType::Empty, "", AnyValue::Empty)]
     #[case(ValueType::Double, "-Infinity", AnyValue::Double(f64::NEG_INFINITY))]
-    #[case(ValueType::Array, "[1,1.0,null]", AnyValue::Array(vec![AnyValue::Int(1), AnyValue::Double(1.0), AnyValue::Empty]))]
+    #[case(ValueType::Array, "[1,1.0,null]", AnyValue::Array(vec![
+        AnyValue::Int(1),
+        AnyValue::Double(1.0),
+        AnyValue::Empty,
+    ]))]
     #[case(ValueType::Map, r#"{"b":"","a":{}}"#, AnyValue::Map(vec![
         ("b".to_owned(), AnyValue::String(String::new())),
         ("a".to_owned(), AnyValue::Map(Vec::new())),

@@ -1,7 +1,8 @@
 //! An AnyValue while it is read: a flat tape of its parts, written out as text at its end.
 //!
 //! The tape is one buffer for the whole request. It is needed because protobuf lets a map's key follow its value and
-//! a value come in several pieces, and because only at the end of an array or map is it known whether plain JSON can carry it.
+//! a value come in several pieces, and because only at the end of an array or map is it known whether plain JSON can
+//! carry it.
 //!
 //! ```text
 //! {"a": [1, "x"]}  -->  MapStart  Key(a)  ArrayStart  Int(1)  Text(x)  End  End

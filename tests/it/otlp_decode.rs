@@ -1,15 +1,13 @@
 //! OTLP decoding as a sender and a reader of the tables see it: what was sent is in the rows, in either encoding, and
 //! what can't be stored is rejected alone.
 
-mod support;
-
+use crate::support::{otlp_gen, otlp_json, otlp_rows};
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
-use support::{otlp_gen, otlp_json, otlp_rows};
 use telestrata::model::{Encoding, Signal};
 use telestrata::otlp::{DecodeError, Decoded, RequestMeta, decode};
 

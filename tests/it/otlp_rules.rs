@@ -214,7 +214,9 @@ fn kinds_are_upper_case_or_digits(#[case] field: &str, #[case] kind: &str) {
 )]
 #[case::empty_array(r#"{"arrayValue":{}}"#, "[]", r#"{"a":{"k":"a"},"b":"a"}"#)]
 #[case::map_in_the_senders_order(
-    r#"{"kvlistValue":{"values":[{"key":"b","value":{"intValue":"1"}},{"key":"a","value":{"arrayValue":{"values":[]}}},{"key":"c"}]}}"#,
+    r#"{"kvlistValue":{"values":[
+        {"key":"b","value":{"intValue":"1"}},{"key":"a","value":{"arrayValue":{"values":[]}}},{"key":"c"}
+    ]}}"#,
     r#"{"b":1,"a":[],"c":null}"#,
     r#"{"a":{"k":"m"},"b":"m"}"#
 )]
@@ -252,7 +254,11 @@ fn no_body_is_null_and_an_empty_value_is_not() {
 fn the_types_of_every_map_are_named_in_order() {
     let body = r#"{"resourceLogs":[{
         "scopeLogs":[{"logRecords":[
-            {"attributes":[{"key":"z","value":{"intValue":1}},{"key":"a","value":{"boolValue":true}},{"key":"m","value":{"stringValue":""}}]},
+            {"attributes":[
+                {"key":"z","value":{"intValue":1}},
+                {"key":"a","value":{"boolValue":true}},
+                {"key":"m","value":{"stringValue":""}}
+            ]},
             {}
         ],"scope":{"attributes":[{"key":"sc","value":{"doubleValue":1}}]}}],
         "resource":{"attributes":[{"key":"re","value":{"bytesValue":""}}]}
@@ -330,28 +336,49 @@ fn exponential(fields: &str) -> String {
 }
 
 #[rstest]
-#[case::int(gauge(r#"{"timeUnixNano":1,"asInt":"9007199254740993"}"#), &[("value", "9007199254740992.0"), ("value_int", "9007199254740993")])]
-#[case::double(gauge(r#"{"timeUnixNano":1,"asDouble":2}"#), &[("value", "2.0"), ("value_int", "NULL"), ("count", "NULL")])]
+#[case::int(
+    gauge(r#"{"timeUnixNano":1,"asInt":"9007199254740993"}"#),
+    &[("value", "9007199254740992.0"), ("value_int", "9007199254740993")]
+)]
+#[case::double(
+    gauge(r#"{"timeUnixNano":1,"asDouble":2}"#),
+    &[("value", "2.0"), ("value_int", "NULL"), ("count", "NULL")]
+)]
 #[case::nan(gauge(r#"{"timeUnixNano":1,"asDouble":"NaN"}"#), &[("value", "NaN")])]
 #[case::bare_nan(gauge(r#"{"asDouble": NaN, "timeUnixNano":1}"#), &[("value", "NaN")])]
 #[case::bare_infinity(gauge(r#"{"x":[NaN],"y":Infinity,"asDouble":-Infinity,"timeUnixNano":1}"#), &[("value", "-inf")])]
-#[case::last_of_the_oneof(gauge(r#"{"timeUnixNano":1,"asInt":1,"asDouble":2}"#), &[("value", "2.0"), ("value_int", "NULL")])]
+#[case::last_of_the_oneof(
+    gauge(r#"{"timeUnixNano":1,"asInt":1,"asDouble":2}"#),
+    &[("value", "2.0"), ("value_int", "NULL")]
+)]
 #[case::nothing(gauge(r#"{"timeUnixNano":1}"#), &[("value", "NULL"), ("value_int", "NULL"), ("flags", "0")])]
 #[case::stale(gauge(r#"{"timeUnixNano":1,"asDouble":0,"flags":1}"#), &[("value", "NULL"), ("flags", "1")])]
-#[case::gauge_has_no_temporality(gauge(r#"{"timeUnixNano":1}"#), &[("temporality", "NULL"), ("is_monotonic", "NULL"), ("resolution", "NULL"), ("metric_type", "GAUGE")])]
+#[case::gauge_has_no_temporality(
+    gauge(r#"{"timeUnixNano":1}"#),
+    &[("temporality", "NULL"), ("is_monotonic", "NULL"), ("resolution", "NULL"), ("metric_type", "GAUGE")]
+)]
 #[case::histogram(
     histogram(r#""count":3,"bucketCounts":[1,"2"],"explicitBounds":[0.5],"sum":"NaN""#),
-    &[("count", "3"), ("bucket_counts", "[1, 2]"), ("explicit_bounds", "[0.5]"), ("sum", "NaN"), ("min", "NULL"), ("scale", "NULL"), ("temporality", "UNSPECIFIED"), ("quantiles", "NULL")]
+    &[
+        ("count", "3"), ("bucket_counts", "[1, 2]"), ("explicit_bounds", "[0.5]"), ("sum", "NaN"), ("min", "NULL"),
+        ("scale", "NULL"), ("temporality", "UNSPECIFIED"), ("quantiles", "NULL"),
+    ]
 )]
 #[case::no_buckets(histogram(r#""count":3"#), &[("bucket_counts", "[]"), ("explicit_bounds", "[]")])]
-#[case::one_bucket(histogram(r#""count":3,"bucketCounts":[3]"#), &[("bucket_counts", "[3]"), ("explicit_bounds", "[]")])]
+#[case::one_bucket(
+    histogram(r#""count":3,"bucketCounts":[3]"#),
+    &[("bucket_counts", "[3]"), ("explicit_bounds", "[]")]
+)]
 #[case::stale_histogram(
     histogram(r#""count":3,"bucketCounts":[1,2],"flags":1"#),
     &[("count", "NULL"), ("bucket_counts", "NULL"), ("explicit_bounds", "NULL"), ("exemplars", "0 elements")]
 )]
 #[case::exponential(
     exponential(r#""count":3,"scale":-2,"zeroCount":1,"positive":{"offset":-1,"bucketCounts":[2]}"#),
-    &[("scale", "-2"), ("positive_offset", "-1"), ("positive_bucket_counts", "[2]"), ("negative_offset", "NULL"), ("negative_bucket_counts", "NULL"), ("zero_threshold", "0.0")]
+    &[
+        ("scale", "-2"), ("positive_offset", "-1"), ("positive_bucket_counts", "[2]"), ("negative_offset", "NULL"),
+        ("negative_bucket_counts", "NULL"), ("zero_threshold", "0.0"),
+    ]
 )]
 #[case::unknown_temporality(
     metrics(r#"{"sum":{"dataPoints":[{"timeUnixNano":1}],"aggregationTemporality":9,"isMonotonic":true}}"#),
