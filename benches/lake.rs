@@ -44,11 +44,11 @@ fn flush(c: &mut Criterion) {
     for (signal, batches) in Signal::ALL.into_iter().zip(rows()) {
         group.throughput(Throughput::Elements(batches.iter().map(|batch| batch.num_rows() as u64).sum()));
         group.bench_function(signal.table(), |b| {
-            b.to_async(&runtime).iter_batched(
+            b.iter_batched(
                 || (Arc::new(InMemory::new()) as Arc<dyn ObjectStore>, batches.clone()),
                 |(store, batches)| {
-                    let promoted = &promoted;
-                    async move { black_box(write_sorted(&store, signal, promoted, batches).await.unwrap()) }
+                    let written = write_sorted(&store, signal, &promoted, batches);
+                    black_box(runtime.block_on(written).unwrap())
                 },
                 BatchSize::LargeInput,
             );
@@ -98,7 +98,7 @@ fn scan(c: &mut Criterion) {
     let mut group = c.benchmark_group("scan");
     group.sample_size(10);
     for (name, sql) in queries {
-        group.bench_function(name, |b| b.to_async(&runtime).iter(|| run(sql)));
+        group.bench_function(name, |b| b.iter(|| runtime.block_on(run(sql))));
     }
     group.finish();
 }

@@ -1,10 +1,13 @@
 //! `telestrata check`: the Delta log held against the stored files.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::say::say;
 use crate::error::Result;
 use crate::lake::LakeRoot;
 use crate::maintenance::check_files;
@@ -22,21 +25,23 @@ pub(super) struct Check {
 impl Check {
     /// Partly done means that files are missing.
     pub(super) async fn run(self) -> Result<Done> {
+        let mut text = String::new();
         let root = LakeRoot::parse(&self.lake.load()?.lake)?;
         let check = check_files(&root).await?;
         if self.json {
             let unlisted: Vec<_> =
                 check.unlisted.iter().map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect();
-            println!("{}", json!({ "live": check.live, "unlisted": unlisted, "missing": check.missing }));
+            _ = writeln!(text, "{}", json!({ "live": check.live, "unlisted": unlisted, "missing": check.missing }));
         } else {
-            println!("{} live files at {}", check.live, root.display());
+            _ = writeln!(text, "{} live files at {}", check.live, root.display());
             for (path, bytes) in &check.unlisted {
-                println!("no commit names {path} ({}): it harms nothing", bytesize::ByteSize(*bytes));
+                _ = writeln!(text, "no commit names {path} ({}): it harms nothing", bytesize::ByteSize(*bytes));
             }
             for path in &check.missing {
-                println!("missing: {path} is part of its table and not stored; restore it");
+                _ = writeln!(text, "missing: {path} is part of its table and not stored; restore it");
             }
         }
+        say(&text)?;
         Ok(if check.missing.is_empty() { Done::Wholly } else { Done::Partly })
     }
 }

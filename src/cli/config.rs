@@ -1,9 +1,12 @@
 //! `telestrata config show`: every key, its value, and where that came from.
 
+use std::fmt::Write as _;
+
 use clap::{Args, Subcommand};
 
 use super::Done;
 use super::args::LakeArgs;
+use super::say::say;
 use crate::config::{Config as Checked, KEYS};
 use crate::error::Result;
 
@@ -21,6 +24,7 @@ enum What {
 
 impl Config {
     pub(super) fn run(self) -> Result<Done> {
+        let mut text = String::new();
         let What::Show(args) = self.what;
         let layers = args.layers()?;
         let checked = Checked::from_layers(&layers)?;
@@ -28,22 +32,23 @@ impl Config {
         for key in KEYS {
             let (table, name) = key.path.split_once('.').unwrap_or(("", key.path));
             if table != section {
-                println!("\n[{table}]");
+                _ = writeln!(text, "\n[{table}]");
                 section = table;
             }
-            println!("# {} [{}]", key.doc, key.env());
+            _ = writeln!(text, "# {} [{}]", key.doc, key.env());
             match layers.get(key.path) {
-                Some((value, origin)) => println!("{name} = {value}  # {origin}"),
+                Some((value, origin)) => _ = writeln!(text, "{name} = {value}  # {origin}"),
                 None => {
                     let bytes =
                         if key.path == "memory_limit" { checked.memory_limit } else { checked.query.max_memory };
-                    println!("{name} = \"{bytes}\"  # default on this machine");
+                    _ = writeln!(text, "{name} = \"{bytes}\"  # default on this machine");
                 }
             }
         }
         for promoted in &checked.ingest.promoted {
-            println!("# promoted: {} = {}", promoted.name, promoted.comment());
+            _ = writeln!(text, "# promoted: {} = {}", promoted.name, promoted.comment());
         }
+        say(&text)?;
         Ok(Done::Wholly)
     }
 }

@@ -144,7 +144,7 @@ impl Demo {
         println!("{}", QUESTION.trim_end());
         let target = Target::Server(Server::new(http)?);
         let answer = target.query(QUESTION).await?;
-        let schema = answer.schema.clone();
+        let schema = std::sync::Arc::clone(&answer.schema);
         println!("\n{}", table(&schema, &answer.collect().await?)?);
         println!(
             "The shop's checkouts are slow in seconds 20 to 40 of every minute: payment waits for fraud scoring.\n"

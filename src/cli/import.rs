@@ -1,5 +1,6 @@
 //! `telestrata import`: OTLP files into a lake.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::say::say;
 use crate::error::{Error, Result};
 use crate::import::{FileFormat, ImportOutcome, ImportSettings, Importer, Input, RejectedRecord, resolve};
 use crate::lake::LakeRoot;
@@ -101,9 +103,9 @@ impl Import {
             rejects.finish()?;
         }
         if self.json {
-            println!("{}", summary_json(&outcome));
+            say(&format!("{}\n", summary_json(&outcome)))?;
         } else {
-            print_summary(&outcome, &root, started.elapsed(), self.rejects.as_deref());
+            say(&summary(&outcome, &root, started.elapsed(), self.rejects.as_deref()))?;
         }
         Ok(if outcome.is_partial() { Done::Partly } else { Done::Wholly })
     }
@@ -185,7 +187,7 @@ impl Rejects {
         match record.encoding {
             Encoding::Json => {
                 row["json"] = serde_json::from_slice(record.bytes)
-                    .unwrap_or_else(|_| json!(String::from_utf8_lossy(record.bytes)))
+                    .unwrap_or_else(|_| json!(String::from_utf8_lossy(record.bytes)));
             }
             Encoding::Proto => row["proto_hex"] = json!(hex(record.bytes)),
         }
@@ -202,7 +204,6 @@ impl Rejects {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String does not fail.
         let _ = write!(text, "{byte:02x}");
@@ -229,36 +230,43 @@ fn summary_json(outcome: &ImportOutcome) -> serde_json::Value {
     json!({ "signals": signals, "unreadable": outcome.unreadable, "files": outcome.files, "bytes": outcome.file_bytes })
 }
 
-fn print_summary(outcome: &ImportOutcome, root: &LakeRoot, took: Duration, rejects: Option<&Path>) {
-    println!("{:<10}{:>12}{:>12}", "", "stored", "rejected");
+fn summary(outcome: &ImportOutcome, root: &LakeRoot, took: Duration, rejects: Option<&Path>) -> String {
+    let mut text = String::new();
+    _ = writeln!(text, "{:<10}{:>12}{:>12}", "", "stored", "rejected");
     for (signal, counts) in Signal::ALL.iter().zip(&outcome.signals) {
         let rejected: u64 = counts.rejected.values().sum();
-        println!("{:<10}{:>12}{:>12}", signal.table(), counts.stored, rejected);
+        _ = writeln!(text, "{:<10}{:>12}{:>12}", signal.table(), counts.stored, rejected);
         for (reason, count) in &counts.rejected {
-            println!("{:<10}  {count} rejected: {}", "", reason.name());
+            _ = writeln!(text, "{:<10}  {count} rejected: {}", "", reason.name());
         }
         if counts.nulled_ids > 0 {
-            println!("{:<10}  {} trace or span ids were not valid and are NULL", "", counts.nulled_ids);
+            _ = writeln!(text, "{:<10}  {} trace or span ids were not valid and are NULL", "", counts.nulled_ids);
         }
         if counts.duplicate_keys > 0 {
-            println!("{:<10}  {} attribute keys came twice in a record; the last was kept", "", counts.duplicate_keys);
+            _ = writeln!(
+                text,
+                "{:<10}  {} attribute keys came twice in a record; the last was kept",
+                "", counts.duplicate_keys
+            );
         }
     }
     const SHOWN: usize = 10;
     for line in outcome.unreadable.iter().take(SHOWN) {
-        println!("not readable: {line}");
+        _ = writeln!(text, "not readable: {line}");
     }
     if outcome.unreadable.len() > SHOWN {
-        println!("not readable: {} more", outcome.unreadable.len() - SHOWN);
+        _ = writeln!(text, "not readable: {} more", outcome.unreadable.len() - SHOWN);
     }
     if let Some(rejects) = rejects.filter(|_| outcome.is_partial()) {
-        println!("each rejected record is in {}", rejects.display());
+        _ = writeln!(text, "each rejected record is in {}", rejects.display());
     }
-    println!(
+    _ = writeln!(
+        text,
         "{} in {} files at {}, in {:.1} s",
         bytesize::ByteSize(outcome.file_bytes),
         outcome.files,
         root.display(),
         took.as_secs_f64()
     );
+    text
 }

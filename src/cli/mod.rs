@@ -8,6 +8,7 @@ mod config;
 mod demo;
 mod import;
 mod render;
+mod say;
 mod serve;
 mod sql;
 mod tables;

@@ -15,7 +15,7 @@ fn options() -> FormatOptions<'static> {
 /// A table with its number of rows below.
 pub(super) fn table(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<String> {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let empty = [RecordBatch::new_empty(schema.clone())];
+    let empty = [RecordBatch::new_empty(std::sync::Arc::clone(schema))];
     let batches = if batches.is_empty() { &empty } else { batches };
     let text = pretty_format_batches_with_options(batches, &options())
         .map_err(|error| Error::internal("the rows can't be shown").with_source(error))?;

@@ -125,7 +125,7 @@ async fn write_rows(mut stream: QueryStream, format: OutputFormat, out: &mut dyn
         OutputFormat::Arrow => Format::Arrow,
         OutputFormat::Parquet => Format::Parquet,
         OutputFormat::Table | OutputFormat::Markdown => {
-            let schema = stream.schema.clone();
+            let schema = std::sync::Arc::clone(&stream.schema);
             let batches = stream.collect().await?;
             let text =
                 if format == OutputFormat::Table { table(&schema, &batches)? } else { markdown(&schema, &batches)? };

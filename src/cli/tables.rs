@@ -1,10 +1,13 @@
 //! `telestrata tables`: what a lake holds, and the views to ask it by.
 
+use std::fmt::Write as _;
+
 use clap::Args;
 use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
 use crate::query::VIEWS;
@@ -21,6 +24,7 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) async fn run(self) -> Result<Done> {
+        let mut text = String::new();
         let lake = LocalLake::open(&self.lake.load()?).await?;
         let mut rows = Vec::new();
         for (signal, state) in lake.tables() {
@@ -44,27 +48,30 @@ impl Tables {
         });
         if self.json {
             let all: Vec<_> = rows.into_iter().chain(views).collect();
-            println!("{}", serde_json::Value::Array(all));
+            _ = writeln!(text, "{}", serde_json::Value::Array(all));
+            say(&text)?;
             return Ok(Done::Wholly);
         }
-        println!("{:<16}{:>14}{:>8}{:>12}  dates", "table", "rows", "files", "size");
+        _ = writeln!(text, "{:<16}{:>14}{:>8}{:>12}  dates", "table", "rows", "files", "size");
         for row in &rows {
-            let text = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("-");
+            let cell = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("-");
             let number = |key: &str| row.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-            println!(
+            _ = writeln!(
+                text,
                 "{:<16}{:>14}{:>8}{:>12}  {} to {}",
-                text("name"),
+                cell("name"),
                 number("rows"),
                 number("files"),
                 bytesize::ByteSize(number("bytes")).to_string(),
-                text("first_date"),
-                text("last_date"),
+                cell("first_date"),
+                cell("last_date"),
             );
         }
-        println!("\nview");
+        _ = writeln!(text, "\nview");
         for view in VIEWS {
-            println!("{:<16}{}", view.name, view.documentation().lines().next().unwrap_or_default());
+            _ = writeln!(text, "{:<16}{}", view.name, view.documentation().lines().next().unwrap_or_default());
         }
+        say(&text)?;
         Ok(Done::Wholly)
     }
 }

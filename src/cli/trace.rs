@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use clap::Args;
 
 use super::Done;
+use super::say::say;
 use super::target::TargetArgs;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -54,7 +55,7 @@ impl Trace {
                 format!("no span, log or exemplar of trace {id} is stored here"),
             ));
         }
-        print!("{}", render(&id, &moments));
+        say(&render(&id, &moments))?;
         Ok(Done::Wholly)
     }
 }

@@ -62,7 +62,6 @@ impl<R: BufRead> Requests<R> {
     ///
     /// # Errors
     /// The outer error ends the file: it can't be read on. The inner one is of one line, and the next can be asked for.
-    #[expect(clippy::type_complexity, reason = "two levels of failure are what this is about")]
     pub fn next_request(&mut self) -> Result<Option<Result<FileRequest, (u64, String)>>> {
         match self.format {
             FileFormat::JsonLines => self.next_line(),
@@ -70,7 +69,6 @@ impl<R: BufRead> Requests<R> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "as above")]
     fn next_line(&mut self) -> Result<Option<Result<FileRequest, (u64, String)>>> {
         loop {
             let mut line = Vec::new();
@@ -98,7 +96,6 @@ impl<R: BufRead> Requests<R> {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "as above")]
     fn next_proto(&mut self, signal: Signal) -> Result<Option<Result<FileRequest, (u64, String)>>> {
         self.number += 1;
         let number = self.number;

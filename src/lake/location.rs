@@ -3,7 +3,7 @@
 //! The seam for cloud stores: a root is a URL and an `Arc<dyn ObjectStore>` that serves the URL's host from its
 //! top. Everything above works on that pair.
 
-use std::path::{Path as FsPath, PathBuf};
+use std::path::{Component, Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use object_store::ObjectStore;
@@ -47,8 +47,9 @@ impl LakeRoot {
         let absolute = std::path::absolute(folder).map_err(|error| {
             Error::config(format!("lake root `{}` can't be used", folder.display())).with_source(error)
         })?;
-        // Links are followed where the folder exists, so that one lake has one URL.
-        let absolute = absolute.canonicalize().unwrap_or(absolute);
+        let absolute = canonical(&absolute).map_err(|error| {
+            Error::config(format!("lake root `{}` can't be used", folder.display())).with_source(error)
+        })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
         Ok(Self { url, store: Arc::new(DurableLocalStore::default()) })
@@ -99,6 +100,22 @@ impl LakeRoot {
     }
 }
 
+/// The folder without links, `.` and `..`, so that one lake has one URL; what does not exist yet is kept as written.
+fn canonical(folder: &FsPath) -> std::io::Result<PathBuf> {
+    match folder.canonicalize() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            match (folder.parent(), folder.components().next_back()) {
+                (Some(parent), Some(Component::Normal(name))) => Ok(canonical(parent)?.join(name)),
+                (Some(parent), Some(Component::ParentDir)) => {
+                    Ok(canonical(parent)?.parent().unwrap_or(parent).to_path_buf())
+                }
+                _ => Err(error),
+            }
+        }
+        outcome => outcome,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +127,15 @@ mod tests {
         let by_url = LakeRoot::parse(by_path.url().as_str()).unwrap();
         assert_eq!(by_path.url(), by_url.url());
         assert!(by_path.table_url("logs").unwrap().path().ends_with("/logs/"));
+    }
+
+    #[test]
+    fn a_root_that_does_not_exist_yet_has_no_dots_in_its_url() {
+        let folder = tempfile::tempdir().unwrap();
+        let dotted = folder.path().join("not-yet").join("..").join("new").join("lake");
+        let root = LakeRoot::parse(dotted.to_str().unwrap()).unwrap();
+        assert_eq!(root.local_folder().unwrap(), folder.path().canonicalize().unwrap().join("new").join("lake"));
+        root.table_path("logs").unwrap();
     }
 
     #[test]

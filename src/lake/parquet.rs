@@ -17,7 +17,7 @@ use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
 /// Rows of a row group, at most.
-pub const ROW_GROUP_ROWS: usize = 1 << 20;
+const ROW_GROUP_ROWS: usize = 1 << 20;
 
 /// Room for every `trace_id` of a row group: a million of 32 digits and their lengths.
 const LARGE_DICTIONARY_BYTES: usize = 64 << 20;

@@ -39,7 +39,7 @@ use super::lookup_pushdown::LookupPushdown;
 use super::provider::{SignalTable, store_url};
 use super::span_match::SpanOfLog;
 use super::statement::parse;
-use super::views::{VIEWS, View, keep_order};
+use super::views::{VIEWS, View, ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
@@ -207,10 +207,11 @@ impl Planner {
         let names: Vec<String> = referenced.iter().map(|reference| reference.table().to_owned()).collect();
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
         let names = if all { VIEWS.iter().map(|view| view.name.to_owned()).collect() } else { names };
-        self.plan_views(&state, &names, &mut HashSet::new()).await?;
+        let mut orders = ViewOrders::new();
+        self.plan_views(&state, &names, &mut HashSet::new(), &mut orders).await?;
         let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         check_read_only(&plan)?;
-        let plan = keep_order(plan).map_err(from_datafusion)?;
+        let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
         let plan = if params.is_empty() {
             plan
         } else {
@@ -230,7 +231,11 @@ impl Planner {
         catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(from_datafusion)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        Ok(SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build())
+        let mut state =
+            SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build();
+        // Sets the one moment that now() stands for in this query.
+        state.mark_start_execution();
+        Ok(state)
     }
 
     /// Registers the views among `names`, and those that they name in turn.
@@ -239,6 +244,7 @@ impl Planner {
         state: &'a SessionState,
         names: &'a [String],
         planned: &'a mut HashSet<&'static str>,
+        orders: &'a mut ViewOrders,
     ) -> futures::future::BoxFuture<'a, Result<()>> {
         Box::pin(async move {
             for view in names.iter().filter_map(|name| View::named(name)) {
@@ -248,7 +254,7 @@ impl Planner {
                 let statement = parse(view.sql)?;
                 let references = state.resolve_table_references(&statement).map_err(from_datafusion)?;
                 let inner: Vec<String> = references.iter().map(|reference| reference.table().to_owned()).collect();
-                self.plan_views(state, &inner, planned).await?;
+                self.plan_views(state, &inner, planned, orders).await?;
                 let plan = match state.statement_to_plan(statement).await {
                     Ok(plan) => plan,
                     // A lake that lacks one of the tables lacks the views on it; a query that names it says so.
@@ -260,6 +266,7 @@ impl Planner {
                         );
                     }
                 };
+                orders.extend(own_order(&plan).map(|order| (view.name, order)));
                 let table = ViewTable::new(plan, Some(view.sql.to_owned()));
                 if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
                     schema.register_table(view.name.to_owned(), Arc::new(table)).map_err(from_datafusion)?;

@@ -18,7 +18,7 @@ use datafusion::logical_expr::{
 
 /// `map_value(map, key)`: the text under a key of a map, NULL where the key is absent.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct MapValue {
+pub(super) struct MapValue {
     signature: Signature,
 }
 
@@ -69,7 +69,7 @@ impl ScalarUDFImpl for MapValue {
 ///
 /// In SQL it is written `attr('key')`, or `attr(l, 'key')` for the table known as `l`.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Attr {
+pub(super) struct Attr {
     signature: Signature,
 }
 
@@ -218,13 +218,13 @@ fn first_present(maps: &[Entries], keys: &Keys, rows: usize) -> Result<ArrayRef>
 
 /// Plans `map['key']` as [`MapValue`].
 #[derive(Debug)]
-pub struct MapLookupPlanner {
+pub(super) struct MapLookupPlanner {
     map_value: Arc<ScalarUDF>,
 }
 
 impl MapLookupPlanner {
     /// A planner that calls this function.
-    pub const fn new(map_value: Arc<ScalarUDF>) -> Self {
+    pub(super) const fn new(map_value: Arc<ScalarUDF>) -> Self {
         Self { map_value }
     }
 }

@@ -48,7 +48,7 @@ const FOOTER_HINT: usize = 64 << 10;
 
 /// One table at one moment.
 #[derive(Debug)]
-pub struct SignalTable {
+pub(super) struct SignalTable {
     root: LakeRoot,
     signal: Signal,
     state: Arc<TableState>,
@@ -61,7 +61,7 @@ impl SignalTable {
     ///
     /// # Errors
     /// If the table's schema has no partition column.
-    pub fn try_new(root: LakeRoot, signal: Signal, state: Arc<TableState>) -> Result<Self> {
+    pub(super) fn try_new(root: LakeRoot, signal: Signal, state: Arc<TableState>) -> Result<Self> {
         let schema = state.snapshot.schema();
         let partition = schema.index_of(PARTITION)?;
         let in_files: Vec<usize> = (0..schema.fields().len()).filter(|column| *column != partition).collect();

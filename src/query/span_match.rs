@@ -14,14 +14,14 @@ use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl,
 /// `span_of_log(spans, service_name, time)`: of a list of spans, each a struct with `service_name`, `time`,
 /// `time_nanos` and `duration_nano`, the one that a log belongs to; NULL where there is none.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub struct SpanOfLog {
+pub(super) struct SpanOfLog {
     signature: Signature,
     slack_micros: i64,
 }
 
 impl SpanOfLog {
     /// The function with this slack.
-    pub fn new(slack: Duration) -> Self {
+    pub(super) fn new(slack: Duration) -> Self {
         Self {
             signature: Signature::any(3, Volatility::Immutable),
             slack_micros: i64::try_from(slack.as_micros()).unwrap_or(i64::MAX),

@@ -2,6 +2,8 @@
 //!
 //! A view is planned when a query names it, against the tables that the query has pinned.
 
+use std::collections::HashMap;
+
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::Sort as SortExpr;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
@@ -39,43 +41,42 @@ impl View {
     }
 }
 
-/// A view's own order, kept for a query that only filters and picks columns of it.
+/// The orders that views end with, by the view's name.
+pub(super) type ViewOrders = HashMap<&'static str, Vec<SortExpr>>;
+
+/// The order that a view's plan ends with.
+pub(super) fn own_order(plan: &LogicalPlan) -> Option<Vec<SortExpr>> {
+    let LogicalPlan::Sort(sort) = plan else { return None };
+    let unqualified = |sort: &SortExpr| match &sort.expr {
+        Expr::Column(column) => Some(SortExpr { expr: Expr::Column(Column::from_name(&column.name)), ..sort.clone() }),
+        _ => None,
+    };
+    sort.expr.iter().map(unqualified).collect()
+}
+
+/// Gives a view's own order to a query that only filters and picks columns of it.
 ///
-/// SQL drops the order of a subquery, and DataFusion does; a timeline that comes shuffled is no timeline.
-pub(super) fn keep_order(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// SQL lets the order of a subquery go, and DataFusion does so while it plans; a time line that comes shuffled is none.
+pub(super) fn keep_order(plan: LogicalPlan, orders: &ViewOrders) -> Result<LogicalPlan> {
     let visible = |sort: &SortExpr| match &sort.expr {
         Expr::Column(column) => plan.schema().has_column_with_unqualified_name(&column.name),
         _ => false,
     };
-    let order: Vec<SortExpr> = order_of(&plan).unwrap_or_default().into_iter().take_while(visible).collect();
+    let order: Vec<SortExpr> =
+        order_below(&plan, orders).unwrap_or_default().iter().take_while(|sort| visible(sort)).cloned().collect();
     if order.is_empty() {
         return Ok(plan);
     }
     LogicalPlanBuilder::from(plan).sort(order)?.build()
 }
 
-fn order_of(plan: &LogicalPlan) -> Option<Vec<SortExpr>> {
-    let mut below = match plan {
-        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
-            *plan.inputs().first()?
-        }
-        _ => return None,
-    };
-    loop {
-        below = match below {
-            LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) => {
-                *below.inputs().first()?
-            }
-            LogicalPlan::Sort(sort) if sort.fetch.is_none() => {
-                let unqualified = |sort: &SortExpr| match &sort.expr {
-                    Expr::Column(column) => {
-                        Some(SortExpr { expr: Expr::Column(Column::from_name(&column.name)), ..sort.clone() })
-                    }
-                    _ => None,
-                };
-                return sort.expr.iter().map(unqualified).collect();
-            }
-            _ => return None,
-        };
+fn order_below<'a>(plan: &LogicalPlan, orders: &'a ViewOrders) -> Option<&'a [SortExpr]> {
+    match plan {
+        LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => order_below(plan.inputs().first()?, orders),
+        LogicalPlan::SubqueryAlias(alias) => match orders.get(alias.alias.table()) {
+            Some(order) => Some(order),
+            None => order_below(&alias.input, orders),
+        },
+        _ => None,
     }
 }

@@ -159,8 +159,10 @@ async fn views_mean_what_their_heads_say_hot_and_cold() {
     server.flush().await;
     check(&server, "cold").await;
     // The order of the time line is the view's own.
-    let rows = server.sql(&format!("select time from trace_timeline where trace_id = '{TRACE}'")).await;
-    let times: Vec<_> = rows.iter().map(|row| row["time"].as_str().unwrap().to_owned()).collect();
+    let rows = server
+        .sql(&format!("select cast(time as bigint) as us, time from trace_timeline where trace_id = '{TRACE}'"))
+        .await;
+    let times: Vec<_> = rows.iter().map(|row| row["us"].as_i64().unwrap()).collect();
     assert!(times.is_sorted(), "{times:?}");
     // The same story at the prompt, in any spelling of the id.
     let spelled = TRACE.to_uppercase();

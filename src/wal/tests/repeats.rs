@@ -1,5 +1,6 @@
 //! The same request, sent again.
 
+use super::faults::Call;
 use super::*;
 use crate::wal::Appended;
 
@@ -108,7 +109,7 @@ async fn the_window_is_bounded_and_says_what_it_forgot() {
 async fn a_request_that_a_crash_left_durable_is_a_repeat_though_its_sender_saw_a_failure() {
     let folder = tempfile::tempdir().unwrap();
     let rig = Rig::start(folder.path(), small());
-    rig.disk.fail_next(super::faults::Call::Sync);
+    rig.disk.fail_next(Call::Sync);
     assert!(rig.wal.append(&header(1), payload(1), 1).await.is_err());
     let _ = rig.wal.close().await;
     assert_eq!(records(folder.path()), [record(1, 1)]);
