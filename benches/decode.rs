@@ -3,6 +3,12 @@
 //! `cargo bench --bench decode`. Requests as SDKs send them: one resource of ten attributes and one scope, with 1,000
 //! spans of ten attributes (every tenth with an exception event), 1,000 logs, or 1,000 data points of four kinds.
 
+#![allow(missing_docs, reason = "criterion's macros make functions without docs")]
+
+#[path = "../tests/support/otlp_json.rs"]
+#[allow(unreachable_pub, reason = "shared with the integration tests")]
+mod otlp_json;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -36,20 +42,21 @@ const META: RequestMeta<'static> = RequestMeta {
 
 fn benches(criterion: &mut Criterion) {
     let (logs, spans, metrics) = (logs(), spans(), metrics());
-    bench::<ExportLogsServiceRequest>(criterion, Signal::Logs, &logs, to_json(&logs));
-    bench::<ExportTraceServiceRequest>(criterion, Signal::Spans, &spans, to_json(&spans));
-    bench::<ExportMetricsServiceRequest>(criterion, Signal::Metrics, &metrics, to_json(&metrics));
+    bench::<ExportLogsServiceRequest>(criterion, Signal::Logs, &logs, otlp_json::logs(&logs).to_string());
+    bench::<ExportTraceServiceRequest>(criterion, Signal::Spans, &spans, otlp_json::spans(&spans).to_string());
+    bench::<ExportMetricsServiceRequest>(
+        criterion,
+        Signal::Metrics,
+        &metrics,
+        otlp_json::metrics(&metrics).to_string(),
+    );
 }
 
-fn to_json(request: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(request).expect("the request is JSON")
-}
-
-fn bench<M: Message + Default>(criterion: &mut Criterion, signal: Signal, request: &M, json: Vec<u8>) {
+fn bench<M: Message + Default>(criterion: &mut Criterion, signal: Signal, request: &M, json: String) {
     let proto = request.encode_to_vec();
     let decoded = decode(signal, Encoding::Proto, &proto, &META).expect("the request is well-formed");
     assert_eq!(decoded.batch.num_rows() as u64, RECORDS);
-    let decoded = decode(signal, Encoding::Json, &json, &META).expect("the request is well-formed");
+    let decoded = decode(signal, Encoding::Json, json.as_bytes(), &META).expect("the request is well-formed");
     assert_eq!(decoded.batch.num_rows() as u64, RECORDS);
 
     let mut group = criterion.benchmark_group(format!("decode/{signal}"));
@@ -58,7 +65,7 @@ fn bench<M: Message + Default>(criterion: &mut Criterion, signal: Signal, reques
         bencher.iter(|| decode(signal, Encoding::Proto, black_box(&proto), &META));
     });
     group.bench_function(format!("json/{} bytes", json.len()), |bencher| {
-        bencher.iter(|| decode(signal, Encoding::Json, black_box(&json), &META));
+        bencher.iter(|| decode(signal, Encoding::Json, black_box(json.as_bytes()), &META));
     });
     group.bench_function("prost alone", |bencher| bencher.iter(|| M::decode(black_box(proto.as_slice()))));
     group.finish();

@@ -1,5 +1,7 @@
 //! Flush encode and scan: decoded rows to sorted Parquet files, and SQL over them.
 
+#![allow(missing_docs, reason = "criterion's macros make functions without docs")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;

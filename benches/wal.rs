@@ -5,6 +5,7 @@
 //! `cargo bench --bench wal`
 
 #![allow(clippy::expect_used, reason = "a benchmark has nobody to hand an error to")]
+#![allow(missing_docs, reason = "criterion's macros make functions without docs")]
 
 use std::hint::black_box;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The program as its users and operators meet it: real processes, real clients, real files.
 
+#![allow(unreachable_pub, clippy::clone_on_ref_ptr, reason = "a test binary has no public surface to keep small")]
+
 #[path = "../support/mod.rs"]
 mod support;
 
