@@ -180,15 +180,16 @@ impl Demo {
             Some(_) => format!("--connect {http}"),
             None => format!("--lake {}", self.folder.join("lake").display()),
         };
+        let program = std::env::args().next().unwrap_or_else(|| "telestrata".to_owned());
         println!("Everything is kept as open Delta tables. What to try next:");
-        println!("  telestrata tables --lake {}", self.folder.join("lake").display());
-        println!("  telestrata sql {at} \"select * from traces where error_count > 0 order by time desc limit 5\"");
+        println!("  {program} tables --lake {}", self.folder.join("lake").display());
+        println!("  {program} sql {at} \"select * from traces where error_count > 0 order by time desc limit 5\"");
         println!(
-            "  telestrata sql {at} \"select attr('http.route') as route, count(*) from spans group by 1 order by 2 desc\""
+            "  {program} sql {at} \"select attr('http.route') as route, count(*) from spans group by 1 order by 2 desc\""
         );
-        println!("  telestrata trace {at} <a trace_id of the above>");
+        println!("  {program} trace {at} <a trace_id of the above>");
         println!(
-            "  telestrata serve --lake {} --wal {}",
+            "  {program} serve --lake {} --wal {}",
             self.folder.join("lake").display(),
             self.folder.join("wal").display()
         );

@@ -74,21 +74,41 @@ impl Serve {
 pub(super) struct LocalServer {
     store: Arc<Store>,
     running: Running,
-    /// Queries have threads of their own, so that a heavy one does not hold up acknowledgements.
-    queries: Option<tokio::runtime::Runtime>,
+    _queries: QueryThreads,
+}
+
+/// Queries have threads of their own, so that a heavy one does not hold up acknowledgements.
+#[derive(Debug)]
+struct QueryThreads(Option<tokio::runtime::Runtime>);
+
+impl QueryThreads {
+    fn start() -> Result<(Self, tokio::runtime::Handle)> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("query")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::config("no threads can be started for queries").with_source(error))?;
+        let handle = runtime.handle().clone();
+        Ok((Self(Some(runtime)), handle))
+    }
+}
+
+impl Drop for QueryThreads {
+    fn drop(&mut self) {
+        // A runtime that waits for its threads must not be dropped in async code; running queries are not waited for.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl LocalServer {
     pub(super) async fn start(config: &Config) -> Result<Self> {
         let root = LakeRoot::parse(&config.lake)?;
-        let queries = tokio::runtime::Builder::new_multi_thread()
-            .thread_name("query")
-            .enable_all()
-            .build()
-            .map_err(|error| Error::config("no threads can be started for queries").with_source(error))?;
+        let (queries, handle) = QueryThreads::start()?;
         let metrics = Arc::new(Metrics::default());
         let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
-        let engine = Arc::new(QueryEngine::new(root, &config.query, queries.handle().clone())?);
+        let engine = Arc::new(QueryEngine::new(root, &config.query, handle)?);
         let settings = ServerSettings {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),
@@ -96,12 +116,8 @@ impl LocalServer {
             max_request_bytes: config.max_request_bytes,
         };
         match server::start(Arc::clone(&store), engine, settings).await {
-            Ok(running) => Ok(Self { store, running, queries: Some(queries) }),
-            Err(error) => {
-                let closed = store.close().await;
-                queries.shutdown_background();
-                closed.and(Err(error))
-            }
+            Ok(running) => Ok(Self { store, running, _queries: queries }),
+            Err(error) => store.close().await.and(Err(error)),
         }
     }
 
@@ -127,22 +143,9 @@ impl LocalServer {
     }
 
     /// Refuses new work, finishes what is under way, flushes, and lets go of the WAL.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    pub(super) async fn stop(self) -> Result<()> {
         self.running.stop().await;
-        let closed = self.store.close().await;
-        if let Some(queries) = self.queries.take() {
-            queries.shutdown_background();
-        }
-        closed
-    }
-}
-
-impl Drop for LocalServer {
-    fn drop(&mut self) {
-        // A runtime must not be dropped where it could block.
-        if let Some(queries) = self.queries.take() {
-            queries.shutdown_background();
-        }
+        self.store.close().await
     }
 }
 

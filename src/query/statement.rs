@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 
 use super::error::from_datafusion;
-use crate::error::{Error, Result};
+use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
 /// Deepest nesting of expressions and subqueries.
@@ -28,7 +28,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         .with_recursion_limit(MAX_DEPTH)
         .build()
         .map_err(from_datafusion)?;
-    let mut statements = parser.parse_statements().map_err(from_datafusion)?;
+    let mut statements = parser.parse_statements().map_err(|error| at_the_end(from_datafusion(error), sql))?;
     let first = statements.pop_front().ok_or_else(|| Error::invalid("the query is empty; write a SELECT"))?;
     if !statements.is_empty() {
         return Err(Error::invalid("one statement at a time; send the others on their own"));
@@ -36,6 +36,16 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     let mut statement = first;
     write_out_attr(&mut statement)?;
     Ok(statement)
+}
+
+/// The parser does not say where the text ended too soon; it is where it ends.
+fn at_the_end(error: Error, sql: &str) -> Error {
+    if error.position().is_some() || !error.message().ends_with("found: EOF") {
+        return error;
+    }
+    let line = sql.split('\n').count() as u64;
+    let column = sql.rsplit('\n').next().map_or(0, |last| last.chars().count()) as u64 + 1;
+    error.with_position(Some(Position { line, column }))
 }
 
 fn write_out_attr(statement: &mut Statement) -> Result<()> {
@@ -109,7 +119,9 @@ mod tests {
     #[test]
     fn a_parse_error_tells_where() {
         let error = parse("select\n  from from logs where").unwrap_err();
-        assert!(error.position().is_some_and(|position| position.line >= 1), "{error:?}");
+        assert_eq!(error.position(), Some(Position { line: 2, column: 23 }), "{error:?}");
+        let error = parse("select 1\n  2 from logs").unwrap_err();
+        assert_eq!(error.position(), Some(Position { line: 2, column: 3 }), "{error:?}");
         assert!(parse("select 1; select 2").unwrap_err().to_string().contains("one statement"));
         assert!(parse("  ").unwrap_err().to_string().contains("empty"));
     }

@@ -5,7 +5,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cli;
 mod crash;
+mod durability;
 mod handoff;
 mod http_api;
 mod otlp_decode;
