@@ -1,6 +1,6 @@
 //! Promotion: typed columns out of the attribute maps, and the proof of which maps a column may stand for.
 //!
-//! A promoted column is the first present of its sources (`promoted.rs`). While columns are filled, [`Exactness`]
+//! A promoted column is the first present of its sources (`promoted.rs`). While columns are filled, a [`Promoter`]
 //! watches for every way in which a column could differ from a map lookup, so that a file can be marked with the
 //! lookups that its columns answer exactly (invariant 9).
 //!
