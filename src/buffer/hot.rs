@@ -11,8 +11,8 @@ use arrow::error::ArrowError;
 
 use crate::wal::WalSeq;
 
-/// Batches of more rows are left as they are: as large as a query's own batches.
-const MERGED_ROWS: usize = 8 * 1024;
+/// Batches of more rows are left as they are: a query reads them as fast as larger ones.
+const MERGED_ROWS: usize = 2 * 1024;
 
 /// Rows of neighbouring WAL records of one table.
 #[derive(Debug, Clone)]

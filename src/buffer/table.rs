@@ -57,6 +57,8 @@ pub struct FlushCut {
     pub batches: Vec<RecordBatch>,
     /// The snapshot that the commit goes on top of.
     pub base: TableSnapshot,
+    /// The last record that is in that snapshot.
+    pub committed: WalSeq,
 }
 
 impl BufferedTable {
@@ -101,6 +103,7 @@ impl BufferedTable {
             last,
             batches: state.hot.iter().map(|hot| hot.batch.clone()).collect(),
             base: state.snapshot.clone(),
+            committed: state.committed,
         })
     }
 

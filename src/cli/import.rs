@@ -76,6 +76,12 @@ impl Import {
         let config = self.lake.load()?;
         let root = LakeRoot::parse(&config.lake)?;
         let inputs = resolve(&self.inputs)?;
+        for input in &inputs {
+            // Before anything is stored, so that a file that can't be read is no reason to import the others twice.
+            if let Input::File(path) = input {
+                File::open(path).map_err(|error| Error::config(format!("can't read {input}")).with_source(error))?;
+            }
+        }
         let formats = inputs.iter().map(|input| self.format_of(input)).collect::<Result<Vec<_>>>()?;
         let mut rejects = self.rejects.as_deref().map(Rejects::create).transpose()?;
         let settings = ImportSettings {
@@ -88,9 +94,19 @@ impl Import {
         let mut importer = Importer::open(&root, settings).await?;
         let read = Arc::new(AtomicU64::new(0));
         let bar = progress_bar(&inputs, &read);
+        let mut stopped = None;
         for (input, format) in inputs.iter().zip(formats) {
             let report = |record: &RejectedRecord<'_>| rejects.as_mut().map_or(Ok(()), |rejects| rejects.write(record));
-            importer.import(input, format, Arc::clone(&read), report).await?;
+            if let Err(error) = importer.import(input, format, Arc::clone(&read), report).await {
+                stopped = Some(
+                    Error::new(
+                        error.kind(),
+                        format!("stopped at {input}; what the summary counts is stored, of {input} a part of it"),
+                    )
+                    .with_source(error),
+                );
+                break;
+            }
         }
         if let Some(bar) = &bar {
             bar.set_message("writing");
@@ -107,7 +123,10 @@ impl Import {
         } else {
             say(&summary(&outcome, &root, started.elapsed(), self.rejects.as_deref()))?;
         }
-        Ok(if outcome.is_partial() { Done::Partly } else { Done::Wholly })
+        match stopped {
+            Some(error) => Err(error),
+            None => Ok(if outcome.is_partial() { Done::Partly } else { Done::Wholly }),
+        }
     }
 
     fn format_of(&self, input: &Input) -> Result<FileFormat> {

@@ -61,7 +61,11 @@ enum Verb {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(serve::QUERY_STACK_BYTES)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return report(&Error::config("no threads can be started on this machine").with_source(error)),
     };

@@ -77,6 +77,9 @@ pub(super) struct LocalServer {
     _queries: QueryThreads,
 }
 
+/// Stack of a thread that plans queries: deep expressions are visited, and let go of, by recursion.
+pub(super) const QUERY_STACK_BYTES: usize = 64 << 20;
+
 /// Queries have threads of their own, so that a heavy one does not hold up acknowledgements.
 #[derive(Debug)]
 struct QueryThreads(Option<tokio::runtime::Runtime>);
@@ -85,6 +88,7 @@ impl QueryThreads {
     fn start() -> Result<(Self, tokio::runtime::Handle)> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .thread_name("query")
+            .thread_stack_size(QUERY_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| Error::config("no threads can be started for queries").with_source(error))?;

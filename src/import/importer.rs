@@ -238,10 +238,13 @@ impl Importer {
             }
             let signal = table.lake.signal();
             let files = write_sorted(table.lake.store(), signal, table.snapshot.promoted(), gathered).await?;
+            let after = (table.chunk > 0).then_some(table.chunk);
             table.chunk += 1;
-            let txn = AppendTxn { app_id: format!("import/{}/{signal}", self.run), version: table.chunk };
+            let txn = AppendTxn { app_id: format!("import/{}/{signal}", self.run), version: table.chunk, after };
             table.snapshot = table.lake.append(&table.snapshot, &files, &txn).await?;
-            table.lake.checkpoint_if_due(&table.snapshot).await?;
+            if let Err(error) = table.lake.checkpoint_if_due(&table.snapshot).await {
+                tracing::warn!(table = %signal, %error, "no checkpoint was written");
+            }
             self.outcome.files += files.len();
             self.outcome.file_bytes += files.iter().map(|file| file.size).sum::<u64>();
         }

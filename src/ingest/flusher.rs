@@ -5,13 +5,14 @@
 //! through is tried again with the same files and the same txn, before any later one.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::BufferedTable;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AppendTxn, DataFile, TableSnapshot, write_sorted};
 use crate::metrics::Metrics;
 use crate::wal::WalSeq;
@@ -34,6 +35,8 @@ pub(super) struct Flusher {
     flush_age: Duration,
     metrics: Arc<Metrics>,
     wake: Notify,
+    hurried: AtomicBool,
+    broken: AtomicBool,
     /// Held through a flush, so that flushes are in order; holds one whose commit is not known to be in.
     unfinished: Mutex<Option<Unfinished>>,
 }
@@ -43,6 +46,8 @@ pub(super) struct Flusher {
 struct Unfinished {
     /// The last record whose rows they hold.
     last: WalSeq,
+    /// The last record that was committed before them.
+    after: WalSeq,
     /// The snapshot that the commit goes on top of.
     base: TableSnapshot,
     files: Vec<DataFile>,
@@ -56,7 +61,17 @@ impl Flusher {
         flush_age: Duration,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { table, app_id, flush_bytes, flush_age, metrics, wake: Notify::new(), unfinished: Mutex::new(None) }
+        Self {
+            table,
+            app_id,
+            flush_bytes,
+            flush_age,
+            metrics,
+            wake: Notify::new(),
+            hurried: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
+            unfinished: Mutex::new(None),
+        }
     }
 
     /// The table it flushes.
@@ -67,6 +82,17 @@ impl Flusher {
     /// Looks at once whether a flush is due.
     pub(super) fn wake(&self) {
         self.wake.notify_one();
+    }
+
+    /// Flushes at once whatever is hot.
+    pub(super) fn hurry(&self) {
+        self.hurried.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    /// Whether another process is known to write this table with this log's id.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
     }
 
     /// Whether hot rows are many or old enough.
@@ -90,7 +116,7 @@ impl Flusher {
         let lake = self.table.lake();
         let signal = lake.signal();
         let files = write_sorted(lake.store(), signal, cut.base.promoted(), cut.batches).await?;
-        *unfinished = Some(Unfinished { last: cut.last, base: cut.base, files });
+        *unfinished = Some(Unfinished { last: cut.last, after: cut.committed, base: cut.base, files });
         self.commit(&mut unfinished).await?;
         drop(unfinished);
         self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
@@ -105,7 +131,8 @@ impl Flusher {
     /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in.
     async fn commit(&self, slot: &mut Option<Unfinished>) -> Result<()> {
         let Some(work) = slot.as_ref() else { return Ok(()) };
-        let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last) };
+        let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
+        let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after };
         let started = Instant::now();
         let snapshot = self.table.lake().append(&work.base, &work.files, &txn).await?;
         self.table.install(snapshot, work.last);
@@ -130,16 +157,11 @@ impl Flusher {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            if self.is_due() {
+            if self.hurried.swap(false, Ordering::AcqRel) || self.is_due() {
                 match self.flush().await {
                     Ok(()) => return true,
                     Err(error) => {
-                        let signal = self.table.lake().signal();
-                        self.metrics.failed_flushes.get_or_create(&signal.into()).inc();
-                        tracing::error!(
-                            table = %signal, %error,
-                            "a flush failed; its rows are safe in the write-ahead log and it is tried again"
-                        );
+                        self.failed(&error);
                         pause = (pause * 2).min(MAX_PAUSE);
                         continue;
                     }
@@ -153,9 +175,27 @@ impl Flusher {
         }
     }
 
+    fn failed(&self, error: &Error) {
+        let signal = self.table.lake().signal();
+        self.metrics.failed_flushes.get_or_create(&signal.into()).inc();
+        if error.kind() == ErrorKind::Damaged {
+            self.broken.store(true, Ordering::Release);
+        }
+        tracing::error!(
+            table = %signal, %error, "a flush failed; its rows are safe in the write-ahead log and it is tried again"
+        );
+    }
+
     async fn follow_others(&self) {
         // A flush under way brings a newer snapshot anyway.
-        let Ok(_idle) = self.unfinished.try_lock() else { return };
+        let Ok(mut unfinished) = self.unfinished.try_lock() else { return };
+        if unfinished.is_some() {
+            // Its commit may be in: a newer snapshot alone would show those rows beside the hot ones.
+            if let Err(error) = self.commit(&mut unfinished).await {
+                self.failed(&error);
+            }
+            return;
+        }
         let snapshot = self.table.pin().snapshot.clone();
         match self.table.lake().refresh(&snapshot).await {
             Ok(newer) if newer.version() > snapshot.version() => self.table.refresh(newer),

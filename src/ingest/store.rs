@@ -57,9 +57,11 @@ pub struct Store {
     wal: Wal<Prepared>,
     flushers: [Arc<Flusher>; 3],
     published: Arc<AtomicU64>,
-    in_flight: Semaphore,
+    in_flight: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     closing: AtomicBool,
+    /// Set when a flush task dies, which is a bug: rows would pile up behind it.
+    broken: Arc<AtomicBool>,
     cancelled: CancellationToken,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -104,7 +106,7 @@ impl Store {
         let published = Arc::new(AtomicU64::new(opened.last_seq().max(floor).0));
         let sink = sink(&flushers, Arc::clone(&published));
         let wal = opened.start(floor, sink).map_err(open_error)?;
-        let in_flight = Semaphore::new(settings.max_in_flight_bytes.min(Semaphore::MAX_PERMITS));
+        let in_flight = Arc::new(Semaphore::new(settings.max_in_flight_bytes.min(Semaphore::MAX_PERMITS)));
         let store = Arc::new(Self {
             root,
             settings,
@@ -114,6 +116,7 @@ impl Store {
             in_flight,
             metrics,
             closing: AtomicBool::new(false),
+            broken: Arc::new(AtomicBool::new(false)),
             cancelled: CancellationToken::new(),
             tasks: Mutex::new(JoinSet::new()),
         });
@@ -128,7 +131,9 @@ impl Store {
             // Weak: the task must not keep the store alive.
             let (flusher, store) = (Arc::clone(flusher), Arc::downgrade(self));
             let cancelled = self.cancelled.clone();
+            let watch = DeathWatch(Arc::clone(&self.broken));
             tasks.spawn(async move {
+                let _watch = watch;
                 while flusher.flush_when_due(&cancelled).await {
                     if let Some(store) = store.upgrade() {
                         store.release().await;
@@ -155,7 +160,8 @@ impl Store {
 
     /// Whether requests are taken.
     pub fn is_ready(&self) -> bool {
-        !self.closing.load(Ordering::Acquire) && !self.wal.is_poisoned()
+        let stopped = self.closing.load(Ordering::Acquire) || self.broken.load(Ordering::Acquire);
+        !stopped && !self.wal.is_poisoned() && !self.flushers.iter().any(|flusher| flusher.is_broken())
     }
 
     /// Takes one request. When it returns `Ok`, every record that is not in `rejected` is durable and visible.
@@ -180,12 +186,16 @@ impl Store {
         if self.closing.load(Ordering::Acquire) {
             return Err(Error::unavailable("the server is stopping; send again to the next one"));
         }
-        let _in_flight = self.admit(request)?;
+        if !self.is_ready() {
+            return Err(Error::unavailable("the server can store no more; its log says why"));
+        }
+        let in_flight = self.admit(request)?;
         let now = chrono::Utc::now().timestamp_micros();
         let future = i64::try_from(self.settings.max_future.as_micros()).unwrap_or(i64::MAX);
         let latest_time = now.saturating_add(future);
         let signal = request.signal;
-        let (decoded, request_id) = {
+        // The permit goes with the work: a caller that gives up leaves both to the thread that decodes.
+        let (decoded, request_id, _in_flight) = {
             let request = request.clone();
             tokio::task::spawn_blocking(move || {
                 let meta = RequestMeta {
@@ -195,7 +205,7 @@ impl Store {
                     principal: request.principal.as_deref(),
                 };
                 let decoded = decode(request.signal, request.encoding, &request.body, &meta)?;
-                Ok((decoded, request.id()))
+                Ok((decoded, request.id(), in_flight))
             })
             .await
             .map_err(|error| Error::internal("a decoding thread died").with_source(error))?
@@ -221,11 +231,16 @@ impl Store {
                 request_id,
                 rejected: u32::try_from(reply.rejected).unwrap_or(u32::MAX),
             };
-            let appended = self
-                .wal
-                .append(&header, request.body.clone(), (request.signal, decoded.batch))
-                .await
-                .map_err(append_error)?;
+            let appended =
+                self.wal.append(&header, request.body.clone(), (request.signal, decoded.batch)).await.map_err(
+                    |error| {
+                        if matches!(error, WalError::Full { .. }) {
+                            // Only a flush of every table that holds rows lets go of the log.
+                            self.flushers.iter().for_each(|flusher| flusher.hurry());
+                        }
+                        append_error(error)
+                    },
+                )?;
             if appended.repeat {
                 self.metrics.repeated_requests.get_or_create(&request.signal.into()).inc();
                 reply.repeat = true;
@@ -242,17 +257,17 @@ impl Store {
     }
 
     /// Room for a request's bytes, or "come again later".
-    fn admit(&self, request: &IngestRequest) -> Result<tokio::sync::SemaphorePermit<'_>> {
+    fn admit(&self, request: &IngestRequest) -> Result<tokio::sync::OwnedSemaphorePermit> {
         let hot: usize = self.flushers.iter().map(|flusher| flusher.table().pin().hot_bytes()).sum();
         if hot >= self.settings.max_hot_bytes {
-            self.flushers.iter().for_each(|flusher| flusher.wake());
+            self.flushers.iter().for_each(|flusher| flusher.hurry());
             return Err(Error::unavailable(format!(
                 "{hot} bytes wait to be flushed, the bound is {}; send again in a second",
                 self.settings.max_hot_bytes
             )));
         }
         let bytes = u32::try_from(request.body.len().min(self.settings.max_in_flight_bytes)).unwrap_or(u32::MAX);
-        self.in_flight.try_acquire_many(bytes).map_err(|_| {
+        Arc::clone(&self.in_flight).try_acquire_many_owned(bytes).map_err(|_| {
             Error::unavailable(format!(
                 "{} bytes of requests are being taken, the bound is reached; send again in a second",
                 self.settings.max_in_flight_bytes
@@ -323,11 +338,24 @@ impl Store {
         self.cancelled.cancel();
         let mut tasks = self.tasks.lock().await;
         while tasks.join_next().await.is_some() {}
+        // Until the log is closed no other process can replay it: every flush comes before.
+        while self.wal.stats().pending_records > 0 && !self.wal.is_poisoned() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let flushed = self.flush().await;
         self.wal.close().await.map_err(append_error)?;
-        flushed?;
-        // What was pending while the first flush ran is visible now.
-        self.flush().await
+        flushed
+    }
+}
+
+/// Tells of the task that it is dropped by, if that dies of a panic.
+struct DeathWatch(Arc<AtomicBool>);
+
+impl Drop for DeathWatch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Release);
+        }
     }
 }
 

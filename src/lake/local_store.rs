@@ -5,7 +5,7 @@
 //! `object_store`'s own local store links an unsynced file, so that a power cut can leave an empty Delta commit.
 //!
 //! ```text
-//! put      --> write <name>#<uuid>, fsync --> link (create) or rename (overwrite) --> fsync the folder
+//! put      --> write <name>#<digits>, fsync --> link (create) or rename (overwrite) --> fsync the folder
 //! multipart -> parts to a staged file --> rename by object_store --> fsync the file, fsync the folder
 //! ```
 
@@ -136,9 +136,9 @@ impl MultipartUpload for DurableUpload {
 fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
     let parent = target.parent().unwrap_or(FsPath::new("/"));
     create_dirs_durably(parent).map_err(generic)?;
-    // `#` keeps the name out of listings: object_store's local store skips such files.
+    // `#` and digits keep the name out of listings: object_store's local store skips such files.
     let mut staged = target.as_os_str().to_owned();
-    staged.push(format!("#{}", uuid::Uuid::new_v4()));
+    staged.push(format!("#{}", uuid::Uuid::new_v4().as_u128()));
     let staged = PathBuf::from(staged);
     let outcome = write_synced(&staged, payload).and_then(|()| match mode {
         PutMode::Create => fs::hard_link(&staged, target),

@@ -96,6 +96,9 @@ pub struct AppendTxn {
     pub app_id: String,
     /// Everything up to this sequence is in, once the commit is.
     pub version: i64,
+    /// What the table had from this application before, `None` for nothing. Anything else that is found there tells
+    /// of a second writer with the same id.
+    pub after: Option<i64>,
 }
 
 impl LakeTable {
@@ -125,7 +128,8 @@ impl LakeTable {
         // Asked first, since the kernel takes a missing folder for a failure.
         let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
         match log {
-            Ok(listing) if listing.objects.is_empty() => return Ok(None),
+            // What a crash left before the first commit is no table.
+            Ok(listing) if !listing.objects.iter().any(|object| is_log_file(&object.location)) => return Ok(None),
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => {
                 return Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error));
@@ -207,8 +211,10 @@ impl LakeTable {
                     }
                     Err(error) => return Err(error),
                 };
-                if self.committed(&snapshot, &txn.app_id).await?.is_some_and(|version| version >= txn.version) {
-                    return Ok(snapshot);
+                match self.committed(&snapshot, &txn.app_id).await? {
+                    Some(version) if version == txn.version => return Ok(snapshot),
+                    version if version == txn.after => {}
+                    version => return Err(self.fenced(txn, version)),
                 }
             }
             match self.commit_append(&snapshot, files, txn).await {
@@ -221,6 +227,17 @@ impl LakeTable {
         }
         Err(last
             .unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
+    }
+
+    fn fenced(&self, txn: &AppendTxn, found: Option<i64>) -> Error {
+        Error::new(
+            ErrorKind::Damaged,
+            format!(
+                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process writes with this \
+                 write-ahead log's id; stop it, and give it a log of its own",
+                self.signal, txn.app_id, txn.after, txn.version
+            ),
+        )
     }
 
     async fn commit_append(
@@ -366,6 +383,14 @@ impl LakeTable {
     fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {
         Error::unavailable(format!("table `{}` {what}", self.signal)).with_source(error)
     }
+}
+
+/// A commit or a checkpoint: its name begins with the version.
+fn is_log_file(location: &object_store::path::Path) -> bool {
+    let name = location.filename().unwrap_or_default();
+    let version = name.split('.').next().unwrap_or_default();
+    let complete = name.ends_with(".json") || name.ends_with(".parquet");
+    complete && version.len() == 20 && version.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted]) -> Result<Vec<Promoted>> {

@@ -20,9 +20,9 @@ use arrow::datatypes::{Date32Type, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
-use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 use tokio::io::AsyncWriteExt;
@@ -67,7 +67,7 @@ pub struct DataFile {
 /// slice, one row group's encoded pages and a few chunks at a time.
 ///
 /// # Errors
-/// What the store or the encoder answers; files written before an error are left for vacuum.
+/// What the store or the encoder answers; files written before an error are removed again where that is possible.
 pub async fn write_sorted(
     store: &Arc<dyn ObjectStore>,
     signal: Signal,
@@ -81,9 +81,24 @@ pub async fn write_sorted(
     .await?;
     let mut files = Vec::with_capacity(runs.len());
     for run in runs {
-        files.push(write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run).await?);
+        match write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run).await {
+            Ok(file) => files.push(file),
+            Err(error) => {
+                remove(store, &files).await;
+                return Err(error);
+            }
+        }
     }
     Ok(files)
+}
+
+/// Takes back files that no commit has named, so that a flush that fails again and again does not fill the disk.
+async fn remove(store: &Arc<dyn ObjectStore>, files: &[DataFile]) {
+    for file in files {
+        if let Err(error) = store.delete(&Path::from(file.path.as_str())).await {
+            tracing::warn!(path = file.path, %error, "a file of a failed flush is left for vacuum");
+        }
+    }
 }
 
 /// The rows of one date, in sort order, as (batch, row).
@@ -145,12 +160,19 @@ async fn write_run(
     let date = date_text(run.date)?;
     let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let upload = tokio::spawn(upload(Arc::clone(store), Path::from(path.as_str()), receiver));
+    let location = Path::from(path.as_str());
+    let upload = tokio::spawn(upload(Arc::clone(store), location.clone(), receiver));
     let encoded = compute(move || encode_run(signal, &promoted, &batches, &run, sender)).await;
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
-    // Where encoding failed, the upload has stopped at an end that it took for the file's.
-    let stats = encoded?;
-    Ok(DataFile { path, size: size?, rows: stats.rows(), date, stats: stats.to_json() })
+    let outcome = size.and_then(|size| Ok((size, encoded?)));
+    match outcome {
+        Ok((size, stats)) => Ok(DataFile { path, size, rows: stats.rows(), date, stats: stats.to_json() }),
+        Err(error) => {
+            // Where encoding failed, the upload took the end of the bytes for the end of the file.
+            let _ = store.delete(&location).await;
+            Err(error)
+        }
+    }
 }
 
 fn encode_run(

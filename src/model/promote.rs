@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -69,8 +70,35 @@ impl Marks {
 pub struct Promoter {
     columns: Vec<Promoted>,
     /// For each map in lookup order: what its keys mean to which columns.
-    keys: [HashMap<String, Vec<KeyUse>>; 3],
+    keys: [KeyUses; 3],
     exactness: Vec<Exactness>,
+}
+
+/// What the keys of one map mean.
+#[derive(Debug, Default)]
+struct KeyUses {
+    by_key: HashMap<String, Vec<KeyUse>>,
+    /// Bit n: some key has n bytes. Most keys of most records are told apart by that alone.
+    lengths: u128,
+}
+
+impl KeyUses {
+    fn entry(&mut self, key: &str) -> &mut Vec<KeyUse> {
+        self.lengths |= length_bit(key);
+        self.by_key.entry(key.to_owned()).or_default()
+    }
+
+    fn get(&self, key: &str) -> Option<&[KeyUse]> {
+        if self.lengths & length_bit(key) == 0 {
+            return None;
+        }
+        self.by_key.get(key).map(Vec::as_slice)
+    }
+}
+
+/// All keys of 127 bytes and more share the last bit.
+fn length_bit(key: &str) -> u128 {
+    1 << key.len().min(127)
 }
 
 /// What one key of one map means to one column.
@@ -89,6 +117,13 @@ struct Exactness {
     any: Vec<bool>,
 }
 
+/// The keys of one row's map that mean something, by their place in it.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    range: Range<usize>,
+    uses: Vec<(usize, &'a [KeyUse])>,
+}
+
 /// The value a column took in one row.
 #[derive(Debug, Clone, Copy)]
 struct Pick {
@@ -100,11 +135,11 @@ struct Pick {
 impl Promoter {
     /// A promoter for these columns.
     pub fn new(columns: &[Promoted]) -> Self {
-        let mut keys: [HashMap<String, Vec<KeyUse>>; 3] = Default::default();
+        let mut keys: [KeyUses; 3] = Default::default();
         for (column, promoted) in columns.iter().enumerate() {
             for (rank, source) in promoted.sources.iter().enumerate() {
                 for (map, uses) in AttributeMap::LOOKUP_ORDER.iter().zip(&mut keys) {
-                    uses.entry(source.key.clone()).or_default().push(if *map == source.map {
+                    uses.entry(&source.key).push(if *map == source.map {
                         KeyUse::Source { column, rank }
                     } else {
                         KeyUse::Elsewhere { column, rank }
@@ -141,14 +176,25 @@ impl Promoter {
         let mut columns: Vec<ColumnBuilder> =
             self.columns.iter().map(|column| ColumnBuilder::new(column.kind, batch.num_rows())).collect();
         let mut row_state = RowState::new(&self.columns);
+        let mut found: [Found<'_>; 3] = Default::default();
         for row in 0..batch.num_rows() {
             row_state.clear();
             for (map, entries) in maps.iter().enumerate() {
-                for entry in entries.range(row) {
-                    if let Some(uses) = self.keys[map].get(entries.keys.value(entry)) {
-                        row_state.note(map, entry, uses);
+                let found = &mut found[map];
+                let range = entries.range(row);
+                // Neighbours are of one service and often of one operation, and have the same keys: look them up once.
+                if !entries.same_keys(&found.range, &range) {
+                    found.uses.clear();
+                    for entry in range.clone() {
+                        if let Some(uses) = self.keys[map].get(entries.keys.value(entry)) {
+                            found.uses.push((entry - range.start, uses));
+                        }
                     }
                 }
+                for (offset, uses) in &found.uses {
+                    row_state.note(map, range.start + offset, uses);
+                }
+                found.range = range;
             }
             for (index, column) in columns.iter_mut().enumerate() {
                 let pick = row_state.picks[index];
@@ -165,7 +211,9 @@ impl Promoter {
     /// The lookups that the columns answer exactly in every row seen.
     pub fn marks(&self) -> Marks {
         let mut marks = BTreeMap::new();
-        for (column, exactness) in self.columns.iter().zip(&self.exactness) {
+        // A double's text is not unique (1e16 and 1e+16), so its column never stands for what was sent.
+        let exact = self.columns.iter().zip(&self.exactness).filter(|(column, _)| column.kind != PromotedType::Double);
+        for (column, exactness) in exact {
             for (rank, source) in column.sources.iter().enumerate() {
                 if exactness.map[rank] {
                     marks.insert(Lookup::Map(source.map, source.key.clone()).to_sql(), column.name.clone());
@@ -242,10 +290,22 @@ impl<'a> Entries<'a> {
         Ok(Self { map: array, keys, values })
     }
 
-    fn range(&self, row: usize) -> std::ops::Range<usize> {
+    fn range(&self, row: usize) -> Range<usize> {
         let offsets = self.map.value_offsets();
         // Arrow keeps offsets non-negative and ascending.
         offsets[row] as usize..offsets[row + 1] as usize
+    }
+
+    /// Whether two rows' maps have the same keys.
+    fn same_keys(&self, left: &Range<usize>, right: &Range<usize>) -> bool {
+        let offsets = self.keys.value_offsets();
+        // Arrow keeps offsets non-negative, ascending and inside of the data.
+        let bytes =
+            |range: &Range<usize>| &self.keys.value_data()[offsets[range.start] as usize..offsets[range.end] as usize];
+        let length = |entry: usize| offsets[entry + 1] - offsets[entry];
+        left.len() == right.len()
+            && bytes(left) == bytes(right)
+            && left.clone().zip(right.clone()).all(|(one, other)| length(one) == length(other))
     }
 }
 
@@ -317,10 +377,10 @@ fn exact_long(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|value| value.to_string() == text)
 }
 
-/// The double that JSON writes exactly so.
+/// The finite double that a decimal number names. An integer is one: senders write `5` for `5.0`.
 fn exact_double(text: &str) -> Option<f64> {
-    let value = text.parse::<f64>().ok().filter(|value| value.is_finite())?;
-    (serde_json::to_string(&value).ok().as_deref() == Some(text)).then_some(value)
+    let number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+    text.parse::<f64>().ok().filter(|value| number && value.is_finite())
 }
 
 fn exact_bool(text: &str) -> Option<bool> {

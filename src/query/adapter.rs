@@ -65,7 +65,9 @@ impl PhysicalExprAdapter for ContractAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         let fitted = expr
             .transform_down(|expr| {
-                if let Some(column) = lookup_of(&expr).and_then(|lookup| self.marks.column(&lookup)) {
+                let standing_in = lookup_of(&expr).and_then(|lookup| self.marks.column(&lookup));
+                // A mark that names no column of the table is another program's; the map answers.
+                if let Some(column) = standing_in.filter(|column| self.logical.index_of(column).is_ok()) {
                     return Ok(Transformed::new(
                         self.column_as_text(column)?,
                         true,

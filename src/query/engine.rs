@@ -150,8 +150,9 @@ impl QueryEngine {
     pub async fn run(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
         let (planner, sql) = (Arc::clone(&self.planner), sql.to_owned());
         let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params).await });
-        let stream = AbortOnDropHandle::new(started)
+        let stream = tokio::time::timeout(self.max_time, AbortOnDropHandle::new(started))
             .await
+            .map_err(|_| out_of_time(self.max_time))?
             .map_err(|error| Error::internal("a query died while it was planned").with_source(error))??;
         let schema = stream.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);

@@ -93,7 +93,7 @@ impl SignalTable {
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
             .with_metadata_size_hint(FOOTER_HINT)
-            .with_pushdown_filters(filters.iter().any(is_lookup_by_id))
+            .with_pushdown_filters(filters.iter().any(is_lookup_by_id) && !self.has_promoted(columns))
             .with_parquet_file_reader_factory(Arc::new(reader));
         if let Some(predicate) = predicate {
             source = source.with_predicate(predicate);
@@ -112,6 +112,14 @@ impl SignalTable {
             .with_expr_adapter(Some(Arc::new(ContractAdapterFactory::new(self.state.snapshot.promoted()))))
             .build();
         Ok(Some(DataSourceExec::from_data_source(config)))
+    }
+
+    /// Whether a promoted column is among these. In a file that lacks it, its expression reads maps, which a filter
+    /// inside the Parquet reader can't: DataFusion would take the filter for done and leave it out.
+    fn has_promoted(&self, columns: &[usize]) -> bool {
+        let schema = self.state.snapshot.schema();
+        let promoted = self.state.snapshot.promoted();
+        columns.iter().any(|column| promoted.iter().any(|promoted| promoted.name == *schema.field(*column).name()))
     }
 
     fn predicate(&self, session: &dyn Session, filters: &[Expr]) -> Result<Option<Arc<dyn PhysicalExpr>>> {

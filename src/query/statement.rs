@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::from_datafusion;
 use crate::error::{Error, Position, Result};
@@ -18,11 +20,15 @@ use crate::model::promoted::AttributeMap;
 /// Deepest nesting of expressions and subqueries.
 const MAX_DEPTH: usize = 64;
 
+/// Operators and keywords of a query, at most.
+const MAX_OPERATORS: usize = 10_000;
+
 /// Parses the one statement of a text.
 ///
 /// # Errors
 /// `Invalid`, with the position where the parser tells it.
 pub(super) fn parse(sql: &str) -> Result<Statement> {
+    check_length(sql)?;
     let mut parser = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})
         .with_recursion_limit(MAX_DEPTH)
@@ -36,6 +42,24 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     let mut statement = first;
     write_out_attr(&mut statement)?;
     Ok(statement)
+}
+
+/// Refuses what would nest too deep: `1+1+1+...` is one level an operator, which the parser builds in a loop, past its
+/// own limit, and which is let go of by recursion.
+fn check_length(sql: &str) -> Result<()> {
+    // A text that is no SQL is the parser's to report.
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let operators = tokens.iter().filter(|token| match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) | Token::Period => false,
+        _ => true,
+    });
+    if operators.count() > MAX_OPERATORS {
+        return Err(Error::invalid(format!(
+            "the query has more than {MAX_OPERATORS} operators and keywords; put long lists of values into IN (...)"
+        )));
+    }
+    Ok(())
 }
 
 /// The parser does not say where the text ended too soon; it is where it ends.

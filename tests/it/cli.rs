@@ -109,6 +109,39 @@ fn import_writes_few_files_each_of_one_date() {
     assert!(home.lake().join("README.md").exists());
 }
 
+/// A crash between writing a table's first commit and giving it its name leaves no table, and no obstacle.
+#[test]
+fn what_a_crash_left_of_a_first_commit_is_no_obstacle() {
+    let home = Home::new("");
+    let log = home.lake().join("logs/_delta_log");
+    std::fs::create_dir_all(&log).unwrap();
+    std::fs::write(log.join("00000000000000000000.json#4711"), b"half").unwrap();
+    std::fs::write(log.join("00000000000000000000.json#left-over"), b"half").unwrap();
+    std::fs::write(home.path().join("logs.jsonl"), numbered_logs("first", 0..5, DAY)).unwrap();
+    stdout(&run(home.verb("import").arg("logs.jsonl")));
+    assert_eq!(stdout(&run(home.verb("sql").args(["select count(*) as n from logs", "--format", "csv"]))), "n\n5\n");
+}
+
+#[test]
+fn check_lists_files_without_a_commit_and_files_that_are_gone() {
+    let home = lake_of_ten();
+    let stray = home.lake().join("logs/date=2023-11-14/stray.parquet");
+    std::fs::write(&stray, b"left by a crash").unwrap();
+    let check: Value = serde_json::from_str(&stdout(&run(home.verb("check").arg("--json")))).unwrap();
+    assert_eq!(check["live"], 2);
+    assert_eq!(check["unlisted"], json!([{ "path": "logs/date=2023-11-14/stray.parquet", "bytes": 15 }]));
+    let count = stdout(&run(home.verb("sql").args(["select count(*) as n from logs", "--format", "csv"])));
+    assert_eq!(count, "n\n10\n", "it harms nothing");
+    std::fs::remove_file(&stray).unwrap();
+    let folder = home.lake().join("logs/date=2023-11-15");
+    let live = std::fs::read_dir(folder).unwrap().next().unwrap().unwrap().path();
+    std::fs::remove_file(live).unwrap();
+    let check = run(home.verb("check").arg("--json"));
+    assert_eq!(check.status.code(), Some(3));
+    let check: Value = serde_json::from_slice(&check.stdout).unwrap();
+    assert!(check["missing"][0].as_str().unwrap().starts_with("logs/date=2023-11-15/"), "{check}");
+}
+
 #[test]
 fn sql_prints_every_format_and_reads_every_source() {
     let home = lake_of_ten();
@@ -184,6 +217,11 @@ fn errors_say_what_and_where_and_sql_only_reads() {
     ] {
         fail(query);
     }
+    // Deep, not long: what a parser builds in a loop must not bring the program down when it lets go of it.
+    let deep = |terms: usize| format!("select {}", vec!["1"; terms].join("+"));
+    let sum = stdout(&run(home.verb("sql").args([&deep(4000), "--format", "csv"])));
+    assert_eq!(sum.lines().last(), Some("4000"));
+    assert!(fail(&deep(50_000)).contains("operators"));
     let nowhere =
         telestrata().current_dir(home.path()).args(["sql", "--lake", "./nowhere", "select 1"]).output().unwrap();
     assert_eq!(nowhere.status.code(), Some(1));
