@@ -7,7 +7,8 @@
 -- ([query] span_slack), holds the log's time. Of several, one of the log's own service goes first, then the
 -- earliest. A log without such a span has NULLs. Logs are never collapsed, duplicate spans count once.
 --
--- Cost: the logs asked for, and every span of the traces they name.
+-- Cost: the logs asked for, and every span that is stored: a bound on `time` leaves out logs only. Bound `trace_id`
+-- where there are many.
 SELECT
     l.* EXCEPT (span),
     l.span['name'] AS span_name,

@@ -21,7 +21,7 @@ use crate::model::promoted::AttributeMap;
 const MAX_DEPTH: usize = 64;
 
 /// Operators and keywords of a query, at most.
-const MAX_OPERATORS: usize = 10_000;
+const MAX_OPERATORS: usize = 5_000;
 
 /// Parses the one statement of a text.
 ///

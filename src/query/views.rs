@@ -80,3 +80,17 @@ fn order_below<'a>(plan: &LogicalPlan, orders: &'a ViewOrders) -> Option<&'a [So
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_says_what_the_views_heads_say() {
+        let text = include_str!("../../docs/sql.md");
+        for view in VIEWS {
+            let documentation = view.documentation();
+            assert!(text.contains(documentation.trim_end()), "docs/sql.md lacks the head of sql/{}.sql", view.name);
+        }
+    }
+}
