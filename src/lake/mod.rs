@@ -9,6 +9,7 @@
 //! schema.rs       contract -> Delta schema, and back
 //! parquet.rs      writer settings
 //! stats.rs        per-file statistics
+//! sort.rs         the order of rows over many batches
 //! write.rs        rows -> sorted files, one a date
 //! table.rs        snapshots and commits
 //! files.rs        the live files of a snapshot
@@ -21,6 +22,7 @@ mod location;
 mod parquet;
 mod readme;
 mod schema;
+mod sort;
 mod stats;
 mod table;
 mod write;

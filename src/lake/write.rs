@@ -14,11 +14,10 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{SortOptions, interleave_record_batch};
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Date32Type, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
 use bytes::Bytes;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
@@ -29,6 +28,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use super::parquet::writer_options;
+use super::sort::sorted_rows;
 use super::stats::FileStats;
 use crate::error::{Error, Result};
 use crate::model::contract::{PARTITION, sort_order};
@@ -109,30 +109,8 @@ struct DateRun {
 
 fn sort_by_date(signal: Signal, batches: &[RecordBatch]) -> Result<Vec<DateRun>> {
     let keys: Vec<&str> = std::iter::once(PARTITION).chain(sort_order(signal).iter().copied()).collect();
-    let total: usize = batches.iter().map(RecordBatch::num_rows).sum();
-    let Some(first) = batches.first() else { return Ok(Vec::new()) };
-    let fields = keys
-        .iter()
-        .map(|key| {
-            let field = first.schema_ref().field_with_name(key).map_err(encoding)?;
-            let options = SortOptions { descending: false, nulls_first: true };
-            Ok(SortField::new_with_options(field.data_type().clone(), options))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let converter = RowConverter::new(fields).map_err(encoding)?;
-    let mut rows = converter.empty_rows(total, 64 * total);
-    let mut order: Vec<(usize, usize)> = Vec::with_capacity(total);
-    for (index, batch) in batches.iter().enumerate() {
-        let columns: Vec<ArrayRef> = keys.iter().filter_map(|key| batch.column_by_name(key).map(Arc::clone)).collect();
-        converter.append(&mut rows, &columns).map_err(encoding)?;
-        order.extend((0..batch.num_rows()).map(|row| (index, row)));
-    }
-    let mut sorted: Vec<usize> = (0..total).collect();
-    sorted.sort_unstable_by(|left, right| rows.row(*left).cmp(&rows.row(*right)).then(left.cmp(right)));
-
     let mut runs: Vec<DateRun> = Vec::new();
-    for position in sorted {
-        let (batch, row) = order[position];
+    for (batch, row) in sorted_rows(batches, &keys)? {
         let date = date_of(&batches[batch], row)?;
         match runs.last_mut() {
             Some(run) if run.date == date => run.rows.push((batch, row)),
@@ -268,7 +246,7 @@ fn date_text(days: i32) -> Result<String> {
         .ok_or_else(|| Error::internal(format!("day {days} is no date")))
 }
 
-fn encoding(error: ArrowError) -> Error {
+pub(super) fn encoding(error: ArrowError) -> Error {
     Error::internal("can't sort or gather rows").with_source(error)
 }
 

@@ -196,16 +196,15 @@ impl Promoter {
                 }
                 found.range = range;
             }
-            for (index, column) in columns.iter_mut().enumerate() {
-                let pick = row_state.picks[index];
-                let stored = match pick {
-                    Some(pick) => column.append(maps[pick.map].values.value(pick.entry)),
-                    None => column.append_null(),
-                };
-                self.exactness[index].watch(pick.filter(|_| stored), &row_state, index);
+            // A column that no key of the row speaks of is NULL there, and equal to every lookup.
+            for index in &row_state.touched {
+                let pick = row_state.picks[*index];
+                let stored =
+                    pick.is_some_and(|pick| columns[*index].append(row, maps[pick.map].values.value(pick.entry)));
+                self.exactness[*index].watch(pick.filter(|_| stored), &row_state, *index);
             }
         }
-        Ok(columns.into_iter().map(ColumnBuilder::finish).collect())
+        Ok(columns.into_iter().map(|column| column.finish(batch.num_rows())).collect())
     }
 
     /// The lookups that the columns answer exactly in every row seen.
@@ -243,6 +242,8 @@ impl Exactness {
 
 /// What one row's maps say of every column.
 struct RowState {
+    /// The columns that the row's keys speak of.
+    touched: Vec<usize>,
     picks: Vec<Option<Pick>>,
     present: Vec<u64>,
     elsewhere: Vec<u64>,
@@ -250,17 +251,28 @@ struct RowState {
 
 impl RowState {
     fn new(columns: &[Promoted]) -> Self {
-        Self { picks: vec![None; columns.len()], present: vec![0; columns.len()], elsewhere: vec![0; columns.len()] }
+        Self {
+            touched: Vec::with_capacity(columns.len()),
+            picks: vec![None; columns.len()],
+            present: vec![0; columns.len()],
+            elsewhere: vec![0; columns.len()],
+        }
     }
 
     fn clear(&mut self) {
-        self.picks.fill(None);
-        self.present.fill(0);
-        self.elsewhere.fill(0);
+        for column in self.touched.drain(..) {
+            self.picks[column] = None;
+            self.present[column] = 0;
+            self.elsewhere[column] = 0;
+        }
     }
 
     fn note(&mut self, map: usize, entry: usize, uses: &[KeyUse]) {
         for key_use in uses {
+            let (KeyUse::Source { column, .. } | KeyUse::Elsewhere { column, .. }) = *key_use;
+            if self.present[column] == 0 && self.elsewhere[column] == 0 {
+                self.touched.push(column);
+            }
             match *key_use {
                 KeyUse::Source { column, rank } => {
                     self.present[column] |= 1 << rank;
@@ -309,8 +321,13 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// One promoted column in the making.
-enum ColumnBuilder {
+/// One promoted column in the making. Rows that it is not given are NULL.
+struct ColumnBuilder {
+    rows: usize,
+    values: Values,
+}
+
+enum Values {
     Text(StringViewBuilder),
     Long(Int64Builder),
     Double(Float64Builder),
@@ -319,32 +336,35 @@ enum ColumnBuilder {
 
 impl ColumnBuilder {
     fn new(kind: PromotedType, rows: usize) -> Self {
-        match kind {
-            PromotedType::Text => Self::Text(StringViewBuilder::with_capacity(rows)),
-            PromotedType::Long => Self::Long(Int64Builder::with_capacity(rows)),
-            PromotedType::Double => Self::Double(Float64Builder::with_capacity(rows)),
-            PromotedType::Bool => Self::Bool(BooleanBuilder::with_capacity(rows)),
-        }
+        let values = match kind {
+            PromotedType::Text => Values::Text(StringViewBuilder::with_capacity(rows)),
+            PromotedType::Long => Values::Long(Int64Builder::with_capacity(rows)),
+            PromotedType::Double => Values::Double(Float64Builder::with_capacity(rows)),
+            PromotedType::Bool => Values::Bool(BooleanBuilder::with_capacity(rows)),
+        };
+        Self { rows: 0, values }
     }
 
-    /// Appends a value, or NULL where the type can't hold exactly that text. Tells whether it was held.
-    fn append(&mut self, text: &str) -> bool {
-        match self {
-            Self::Text(builder) => {
+    /// Gives the row a value, or NULL where the type can't hold exactly that text. Tells whether it was held.
+    fn append(&mut self, row: usize, text: &str) -> bool {
+        self.nulls_up_to(row);
+        self.rows = row + 1;
+        match &mut self.values {
+            Values::Text(builder) => {
                 builder.append_value(text);
                 true
             }
-            Self::Long(builder) => {
+            Values::Long(builder) => {
                 let value = exact_long(text);
                 builder.append_option(value);
                 value.is_some()
             }
-            Self::Double(builder) => {
+            Values::Double(builder) => {
                 let value = exact_double(text);
                 builder.append_option(value);
                 value.is_some()
             }
-            Self::Bool(builder) => {
+            Values::Bool(builder) => {
                 let value = exact_bool(text);
                 builder.append_option(value);
                 value.is_some()
@@ -352,22 +372,28 @@ impl ColumnBuilder {
         }
     }
 
-    fn append_null(&mut self) -> bool {
-        match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Long(builder) => builder.append_null(),
-            Self::Double(builder) => builder.append_null(),
-            Self::Bool(builder) => builder.append_null(),
+    fn nulls_up_to(&mut self, row: usize) {
+        let count = row - self.rows;
+        match &mut self.values {
+            Values::Text(builder) => (0..count).for_each(|_| builder.append_null()),
+            Values::Long(builder) => builder.append_nulls(count),
+            Values::Double(builder) => builder.append_nulls(count),
+            Values::Bool(builder) => builder.append_nulls(count),
         }
-        false
+        self.rows = row;
     }
 
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Text(mut builder) => Arc::new(builder.finish()),
-            Self::Long(mut builder) => Arc::new(builder.finish()),
-            Self::Double(mut builder) => Arc::new(builder.finish()),
-            Self::Bool(mut builder) => Arc::new(builder.finish()),
+    fn finish(mut self, rows: usize) -> ArrayRef {
+        if let (Values::Text(_), 0) = (&self.values, self.rows) {
+            // Most text columns of most batches are NULL throughout.
+            return arrow::array::new_null_array(&arrow::datatypes::DataType::Utf8View, rows);
+        }
+        self.nulls_up_to(rows);
+        match self.values {
+            Values::Text(mut builder) => Arc::new(builder.finish()),
+            Values::Long(mut builder) => Arc::new(builder.finish()),
+            Values::Double(mut builder) => Arc::new(builder.finish()),
+            Values::Bool(mut builder) => Arc::new(builder.finish()),
         }
     }
 }
