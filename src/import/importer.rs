@@ -187,11 +187,6 @@ impl Importer {
         Ok(self.outcome)
     }
 
-    /// Records stored and gathered so far.
-    pub fn records(&self) -> u64 {
-        self.outcome.signals.iter().map(|signal| signal.stored).sum()
-    }
-
     fn report(
         &mut self,
         input: &Input,

@@ -84,7 +84,9 @@ pub async fn write_sorted(
         match write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run).await {
             Ok(file) => files.push(file),
             Err(error) => {
-                remove(store, &files).await;
+                for file in &files {
+                    remove(store, &file.path).await;
+                }
                 return Err(error);
             }
         }
@@ -92,12 +94,11 @@ pub async fn write_sorted(
     Ok(files)
 }
 
-/// Takes back files that no commit has named, so that a flush that fails again and again does not fill the disk.
-async fn remove(store: &Arc<dyn ObjectStore>, files: &[DataFile]) {
-    for file in files {
-        if let Err(error) = store.delete(&Path::from(file.path.as_str())).await {
-            tracing::warn!(path = file.path, %error, "a file of a failed flush is left for vacuum");
-        }
+/// Takes back a file that no commit has named, so that a flush that fails again and again does not fill the disk.
+async fn remove(store: &Arc<dyn ObjectStore>, path: &str) {
+    match store.delete(&Path::from(path)).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+        Err(error) => tracing::warn!(path, %error, "a file of a failed flush is left for vacuum"),
     }
 }
 
@@ -138,16 +139,14 @@ async fn write_run(
     let date = date_text(run.date)?;
     let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let location = Path::from(path.as_str());
-    let upload = tokio::spawn(upload(Arc::clone(store), location.clone(), receiver));
+    let upload = tokio::spawn(upload(Arc::clone(store), Path::from(path.as_str()), receiver));
     let encoded = compute(move || encode_run(signal, &promoted, &batches, &run, sender)).await;
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
-    let outcome = size.and_then(|size| Ok((size, encoded?)));
-    match outcome {
+    match size.and_then(|size| Ok((size, encoded?))) {
         Ok((size, stats)) => Ok(DataFile { path, size, rows: stats.rows(), date, stats: stats.to_json() }),
         Err(error) => {
             // Where encoding failed, the upload took the end of the bytes for the end of the file.
-            let _ = store.delete(&location).await;
+            remove(store, &path).await;
             Err(error)
         }
     }

@@ -141,3 +141,29 @@ async fn an_import_beside_a_server_is_seen_by_it() {
         .unwrap();
     assert_eq!(String::from_utf8(count.stdout).unwrap(), "n\n200\n");
 }
+
+/// A table that can't be written keeps its rows hot and visible, holds up no other, and is flushed once it can be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flush_that_fails_loses_nothing_and_is_made_up_for() {
+    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let server = home.serve();
+    let client = reqwest::Client::new();
+    send_logs(&client, &server.otlp_http(), numbered_logs("first", 0..10, DAY)).await.unwrap();
+    // A file where the date's folder should be.
+    let obstacle = home.lake().join("logs/date=2023-11-14");
+    std::fs::write(&obstacle, b"").unwrap();
+    let flush = || client.post(format!("{}/v1/flush", server.http())).send();
+    assert_eq!(flush().await.unwrap().status().as_u16(), 503);
+    send_logs(&client, &server.otlp_http(), numbered_logs("second", 10..20, DAY)).await.unwrap();
+    assert_eq!(server.number("select count(*) from logs").await, 20);
+    assert_eq!(server.metric("telestrata_hot_rows", "logs").await, 20.0);
+    std::fs::remove_file(&obstacle).unwrap();
+    assert!(flush().await.unwrap().status().is_success());
+    assert_eq!(server.metric("telestrata_hot_rows", "logs").await, 0.0);
+    assert_eq!(server.number("select count(distinct body) from logs").await, 20);
+    assert_eq!(server.number("select count(*) from logs").await, 20);
+    server.terminate();
+    let check = home.verb("check").arg("--json").output().unwrap();
+    let check: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+    assert_eq!(check["unlisted"], serde_json::json!([]), "the failed flush left nothing behind");
+}
