@@ -6,4 +6,5 @@ pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;
 pub mod otlp_rows;
+pub mod python;
 pub mod server;
