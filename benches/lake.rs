@@ -12,7 +12,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use telestrata::buffer::TableState;
 use telestrata::demo::{DemoSignal, Shop};
-use telestrata::lake::{AppendTxn, LakeRoot, LakeTable, write_sorted};
+use telestrata::lake::{AppendTxn, CloudAccess, LakeRoot, LakeTable, write_sorted};
 use telestrata::model::promoted::default_promoted;
 use telestrata::model::{Encoding, Signal};
 use telestrata::otlp::{RequestMeta, decode};
@@ -60,7 +60,7 @@ fn flush(c: &mut Criterion) {
 }
 
 async fn lake(folder: &std::path::Path) -> (LakeRoot, Pinned) {
-    let root = LakeRoot::parse(folder.to_str().unwrap()).unwrap();
+    let root = LakeRoot::parse(folder.to_str().unwrap(), &CloudAccess::default()).unwrap();
     let mut pinned = Vec::new();
     for (signal, batches) in Signal::ALL.into_iter().zip(rows()) {
         let table = LakeTable::new(&root, signal).unwrap();

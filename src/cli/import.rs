@@ -74,7 +74,7 @@ impl From<SignalName> for Signal {
 impl Import {
     pub(super) async fn run(self) -> Result<Done> {
         let config = self.lake.load()?;
-        let root = LakeRoot::parse(&config.lake)?;
+        let root = config.lake.clone();
         let inputs = resolve(&self.inputs)?;
         for input in &inputs {
             // Before anything is stored, so that a file that can't be read is no reason to import the others twice.

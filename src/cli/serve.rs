@@ -11,7 +11,6 @@ use super::args::LakeArgs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::Store;
-use crate::lake::LakeRoot;
 use crate::metrics::Metrics;
 use crate::query::QueryEngine;
 use crate::server::{self, Running, ServerSettings};
@@ -108,9 +107,9 @@ impl Drop for QueryThreads {
 
 impl LocalServer {
     pub(super) async fn start(config: &Config) -> Result<Self> {
-        let root = LakeRoot::parse(&config.lake)?;
+        let root = config.lake.clone();
         let (queries, handle) = QueryThreads::start()?;
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(root.requests()));
         let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
         let engine = Arc::new(QueryEngine::new(root, &config.query, handle)?);
         let settings = ServerSettings {

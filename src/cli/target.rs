@@ -13,7 +13,7 @@ use super::args::LakeArgs;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable};
+use crate::lake::LakeTable;
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream};
 use crate::wal::WalSeq;
@@ -65,7 +65,7 @@ impl TargetArgs {
 impl LocalLake {
     /// Opens a lake for reading. Its WAL is left alone: rows not yet flushed are not seen.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
-        let root = LakeRoot::parse(&config.lake)?;
+        let root = config.lake.clone();
         let mut tables = Vec::new();
         for signal in Signal::ALL {
             if let Some(snapshot) = LakeTable::new(&root, signal)?.load().await? {

@@ -148,6 +148,7 @@ impl LakeTable {
     /// As [`Self::load`]; `Config` where a promoted column is already there with another definition.
     pub async fn load_or_create(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
         let mut pause = FIRST_PAUSE;
+        let mut last = None;
         for _ in 0..COMMIT_TRIES {
             let outcome = match self.load().await? {
                 None => self.create(promoted).await,
@@ -162,11 +163,12 @@ impl LakeTable {
             // Whether it was ours or another's commit that made it: the next load tells.
             if let Err(error) = outcome {
                 tracing::warn!(table = %self.signal, %error, "creating or widening the table failed; trying again");
+                last = Some(error);
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
         }
-        Err(Error::unavailable(format!("table `{}` can't be created or widened; see the log", self.signal)))
+        Err(last.unwrap_or_else(|| Error::unavailable(format!("table `{}` was not created", self.signal))))
     }
 
     /// The snapshot brought up to the newest version.
@@ -220,7 +222,8 @@ impl LakeTable {
             match self.commit_append(&snapshot, files, txn).await {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(error) => {
-                    tracing::warn!(table = %self.signal, %error, attempt, "a commit did not go through; reloading");
+                    // Usual where several servers write one table.
+                    tracing::info!(table = %self.signal, %error, attempt, "a commit did not go through; reloading");
                     last = Some(error);
                 }
             }

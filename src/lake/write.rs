@@ -43,6 +43,12 @@ const SLICE_ROWS: usize = 16 * 1024;
 /// Encoded chunks on their way to the store, at most.
 const CHUNKS_IN_FLIGHT: usize = 4;
 
+/// A file up to this size is one request, a larger one an upload of parts of this size.
+const PART_BYTES: usize = 8 << 20;
+
+/// Parts of one file on their way at once.
+const PARTS: usize = 4;
+
 /// Bytes of a chunk.
 const CHUNK_BYTES: usize = 4 << 20;
 
@@ -227,12 +233,16 @@ impl Write for ChunkSink {
 
 async fn upload(store: Arc<dyn ObjectStore>, path: Path, mut chunks: mpsc::Receiver<Bytes>) -> Result<u64> {
     let failed = |error: io::Error| Error::unavailable(format!("can't write {path}")).with_source(error);
-    let mut writer = BufWriter::new(Arc::clone(&store), path.clone());
+    let mut writer = BufWriter::with_capacity(Arc::clone(&store), path.clone(), PART_BYTES).with_max_concurrency(PARTS);
     let mut size = 0;
     while let Some(chunk) = chunks.recv().await {
         size += chunk.len() as u64;
         if let Err(error) = writer.put(chunk).await {
-            return Err(Error::unavailable(format!("can't write {path}")).with_source(error));
+            // Parts of an upload that is never ended are stored, and paid for, unseen. A failed end aborts by itself.
+            if let Err(error) = writer.abort().await {
+                tracing::debug!(%path, %error, "an upload could not be aborted");
+            }
+            return Err(failed(error.into()));
         }
     }
     writer.shutdown().await.map_err(failed)?;

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span};
 use telestrata::ingest::{IngestSettings, Store};
-use telestrata::lake::LakeRoot;
+use telestrata::lake::{CloudAccess, LakeRoot};
 use telestrata::metrics::Metrics;
 use telestrata::model::promoted::default_promoted;
 use telestrata::query::{QueryBudget, QueryEngine};
@@ -49,7 +49,7 @@ impl TestServer {
 
     pub async fn start_with(settings: ServerSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let root = LakeRoot::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
+        let root = LakeRoot::parse(folder.path().join("lake").to_str().unwrap(), &CloudAccess::default()).unwrap();
         let ingest = IngestSettings {
             wal_folder: folder.path().join("wal"),
             wal: WalSettings::default(),
