@@ -81,6 +81,7 @@ fn scan(c: &mut Criterion) {
         max_memory: 4 << 30,
         max_time: Duration::from_mins(5),
         footer_cache: 64 << 20,
+        small_files: 0,
         span_slack: Duration::from_hours(1),
     };
     let engine = QueryEngine::new(root, &budget, runtime.handle().clone()).unwrap();

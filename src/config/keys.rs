@@ -30,7 +30,11 @@ pub const KEYS: &[Key] = &[
     key("otlp_grpc", r#""127.0.0.1:4317""#, "address of the OTLP/gRPC door, or off"),
     key("otlp_http", r#""127.0.0.1:4318""#, "address of the OTLP/HTTP door, or off"),
     key("http", r#""127.0.0.1:8710""#, "address of the HTTP API, or off"),
-    key("store.endpoint", "", "URL of the object store's API where it is not the provider's own; default: AWS_ENDPOINT_URL"),
+    key(
+        "store.endpoint",
+        "",
+        "URL of the object store's API where it is not the provider's own; default: AWS_ENDPOINT_URL",
+    ),
     key("store.virtual_hosts", "false", "S3: name the bucket in the host (bucket.host) instead of the path"),
     key("store.max_requests", "64", "requests to the object store at once"),
     key("store.retry_time", r#""30s""#, "how long a failing request to the object store is tried again"),

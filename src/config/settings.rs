@@ -27,6 +27,9 @@ const MAX_SOURCES: usize = 16;
 /// The part of the memory limit that Parquet footers may take.
 const FOOTER_CACHE_SHARE: usize = 16;
 
+/// The part of the memory limit that small files of an object store may take.
+const SMALL_FILES_SHARE: usize = 32;
+
 /// Where a door listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bind {
@@ -147,6 +150,7 @@ impl Config {
             max_memory,
             max_time: reader.duration("query.max_time")?,
             footer_cache: memory_limit / FOOTER_CACHE_SHARE,
+            small_files: memory_limit / SMALL_FILES_SHARE,
             span_slack: reader.duration("query.span_slack")?,
         };
         let ingest = IngestSettings {

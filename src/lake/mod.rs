@@ -7,6 +7,7 @@
 //! location.rs     root as a URL and its object store
 //! local_store.rs  a local folder with durable writes
 //! cloud_store.rs  S3, GCS, Azure: clients, bounds, counted requests
+//! whole_objects.rs  immutable objects read by one request and kept
 //! schema.rs       contract -> Delta schema, and back
 //! parquet.rs      writer settings
 //! stats.rs        per-file statistics
@@ -27,6 +28,7 @@ mod schema;
 mod sort;
 mod stats;
 mod table;
+mod whole_objects;
 mod write;
 
 pub use cloud_store::CloudAccess;
@@ -35,4 +37,5 @@ pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
 pub(crate) use readme::write_readme;
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};

@@ -23,10 +23,13 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 
 use super::files::LiveFiles;
 use super::location::LakeRoot;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
+use super::whole_objects::{KeptObjects, WholeObjects};
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::contract::{CONTRACT_VERSION, PARTITION, columns};
@@ -41,6 +44,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A checkpoint is written at versions divisible by this.
 const CHECKPOINT_EVERY: u64 = 50;
+
+/// Bytes of commits that a table's handle keeps.
+const KEPT_COMMITS: usize = 8 << 20;
 
 /// Table property that carries the contract's version.
 const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
@@ -106,7 +112,11 @@ impl LakeTable {
     pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
         let url = root.table_url(signal.table())?;
         let store = root.table_store(signal.table())?;
-        let log_store = default_logstore(Arc::clone(&store), Arc::clone(root.store()), &url, &StorageConfig::default());
+        // Opening and refreshing read each commit more than once.
+        let kept = Arc::new(KeptObjects::new(KEPT_COMMITS));
+        let top: Arc<dyn ObjectStore> = Arc::new(WholeObjects::new(Arc::clone(root.store()), kept, is_commit));
+        let log = Arc::new(PrefixStore::new(Arc::clone(&top), root.table_path(signal.table())?));
+        let log_store = default_logstore(log, top, &url, &StorageConfig::default());
         Ok(Self { signal, log_store, store })
     }
 
@@ -125,21 +135,23 @@ impl LakeTable {
     /// # Errors
     /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
     pub async fn load(&self) -> Result<Option<TableSnapshot>> {
-        // Asked first, since the kernel takes a missing folder for a failure.
-        let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
-        match log {
-            // What a crash left before the first commit is no table.
-            Ok(listing) if !listing.objects.iter().any(|object| is_log_file(&object.location)) => return Ok(None),
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => {
-                return Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error));
-            }
-            Ok(_) => {}
+        match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
+            Ok(state) => self.checked(state).map(Some),
+            // The kernel takes a missing table for a failure.
+            Err(_) if !self.has_log().await? => Ok(None),
+            Err(error) => Err(self.unavailable("can't be read", error)),
         }
-        let state = DeltaTableState::try_new(self.log_store.as_ref(), None)
-            .await
-            .map_err(|error| self.unavailable("can't be read", error))?;
-        self.checked(state).map(Some)
+    }
+
+    /// Whether there is a commit or a checkpoint. What a crash left before the first commit is no table.
+    async fn has_log(&self) -> Result<bool> {
+        match self.store.list_with_delimiter(Some(&"_delta_log".into())).await {
+            Ok(listing) => Ok(listing.objects.iter().any(|object| is_log_file(&object.location))),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => {
+                Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error))
+            }
+        }
     }
 
     /// Its newest version; makes the table, or adds promoted columns to it, where it lacks them.
@@ -389,11 +401,16 @@ impl LakeTable {
 }
 
 /// A commit or a checkpoint: its name begins with the version.
-fn is_log_file(location: &object_store::path::Path) -> bool {
+fn is_log_file(location: &Path) -> bool {
     let name = location.filename().unwrap_or_default();
     let version = name.split('.').next().unwrap_or_default();
     let complete = name.ends_with(".json") || name.ends_with(".parquet");
     complete && version.len() == 20 && version.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A commit: written once, under a name that no other content ever has.
+fn is_commit(location: &Path) -> bool {
+    is_log_file(location) && location.extension() == Some("json")
 }
 
 fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted]) -> Result<Vec<Promoted>> {

@@ -14,6 +14,7 @@ mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod request_counts;
 mod roundtrip;
 mod server_support;
 mod views;

@@ -64,6 +64,7 @@ impl TestServer {
             max_memory: 256 << 20,
             max_time: Duration::from_secs(600),
             footer_cache: 16 << 20,
+            small_files: 16 << 20,
             span_slack: Duration::from_secs(3600),
         };
         let store = Store::open(root.clone(), ingest, Arc::new(Metrics::default())).await.unwrap();
