@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::import::import_settings;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::Store;
@@ -76,6 +77,9 @@ pub(super) struct LocalServer {
     _queries: QueryThreads,
 }
 
+/// The part of the memory limit that an import through the server may take.
+const SERVER_IMPORT_SHARE: usize = 16;
+
 /// Stack of a thread that plans queries: deep expressions are visited, and let go of, by recursion.
 pub(super) const QUERY_STACK_BYTES: usize = 64 << 20;
 
@@ -116,6 +120,7 @@ impl LocalServer {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),
             http: config.http.address(),
+            import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
         };
         match server::start(Arc::clone(&store), engine, settings).await {

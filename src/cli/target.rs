@@ -126,6 +126,21 @@ impl Server {
         Ok(Self { url, client })
     }
 
+    /// Posts a body to a path of the API.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Result<reqwest::Response> {
+        let request = self.client.post(format!("{}{path}", self.url)).query(query).body(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Error::unavailable(format!("no answer from {}", self.url)).with_source(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(problem(response).await) }
+    }
+
     /// A query's answer in the form that `accept` names.
     pub(crate) async fn post_sql(&self, sql: &str, accept: &str) -> Result<reqwest::Response> {
         let request = self.client.post(format!("{}/v1/sql", self.url)).header("accept", accept);

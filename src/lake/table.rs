@@ -209,7 +209,7 @@ impl LakeTable {
     ///
     /// # Errors
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
-    pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txn: &AppendTxn) -> Result<TableSnapshot> {
+    pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txns: &[AppendTxn]) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
         let mut pause = FIRST_PAUSE;
         let mut last = None;
@@ -225,13 +225,11 @@ impl LakeTable {
                     }
                     Err(error) => return Err(error),
                 };
-                match self.committed(&snapshot, &txn.app_id).await? {
-                    Some(version) if version == txn.version => return Ok(snapshot),
-                    version if version == txn.after => {}
-                    version => return Err(self.fenced(txn, version)),
+                if self.is_committed(&snapshot, txns).await? {
+                    return Ok(snapshot);
                 }
             }
-            match self.commit_append(&snapshot, files, txn).await {
+            match self.commit_append(&snapshot, files, txns).await {
                 Ok(snapshot) => return Ok(snapshot),
                 Err(error) => {
                     // Usual where several servers write one table.
@@ -244,12 +242,27 @@ impl LakeTable {
             .unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
     }
 
+    /// Whether the transactions are in the snapshot. They are committed together: one without another is a stranger's.
+    async fn is_committed(&self, snapshot: &TableSnapshot, txns: &[AppendTxn]) -> Result<bool> {
+        let mut committed = None;
+        for txn in txns {
+            let found = self.committed(snapshot, &txn.app_id).await?;
+            let is_in = found == Some(txn.version);
+            if !is_in && found != txn.after || committed.is_some_and(|committed| committed != is_in) {
+                return Err(self.fenced(txn, found));
+            }
+            committed = Some(is_in);
+        }
+        Ok(committed.unwrap_or(false))
+    }
+
     fn fenced(&self, txn: &AppendTxn, found: Option<i64>) -> Error {
         Error::new(
             ErrorKind::Damaged,
             format!(
-                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process writes with this \
-                 write-ahead log's id; stop it, and give it a log of its own",
+                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process commits under the same \
+                 id; of a writer, stop it and give it a write-ahead log of its own; of an import, let it end and \
+                 import again",
                 self.signal, txn.app_id, txn.after, txn.version
             ),
         )
@@ -259,7 +272,7 @@ impl LakeTable {
         &self,
         snapshot: &TableSnapshot,
         files: &[DataFile],
-        txn: &AppendTxn,
+        txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
         let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
@@ -268,8 +281,8 @@ impl LakeTable {
             partition_by: Some(vec![PARTITION.to_owned()]),
             predicate: None,
         };
-        let transaction = Transaction::new(&txn.app_id, txn.version);
-        let state = self.commit(snapshot, actions, operation, Some(transaction)).await?;
+        let transactions = txns.iter().map(|txn| Transaction::new(&txn.app_id, txn.version)).collect();
+        let state = self.commit(snapshot, actions, operation, transactions).await?;
         if state.version() == snapshot.version() + 1 {
             let files = Arc::new(snapshot.files.with_added(files, now));
             return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
@@ -283,16 +296,14 @@ impl LakeTable {
         snapshot: &TableSnapshot,
         actions: Vec<Action>,
         operation: DeltaOperation,
-        transaction: Option<Transaction>,
+        transactions: Vec<Transaction>,
     ) -> Result<DeltaTableState> {
         // Clean-up lists the log at every commit, and its failure would hide a commit that succeeded.
-        let mut properties = CommitProperties::default()
+        let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
-        if let Some(transaction) = transaction {
-            properties = properties.with_application_transaction(transaction);
-        }
+            .with_cleanup_expired_logs(Some(false))
+            .with_application_transactions(transactions);
         let commit = CommitBuilder::from(properties).with_actions(actions).build(
             Some(&snapshot.state),
             Arc::clone(&self.log_store),
@@ -350,7 +361,7 @@ impl LakeTable {
             })
             .collect();
         let operation = DeltaOperation::AddColumn { fields };
-        self.commit(snapshot, vec![Action::Metadata(metadata)], operation, None).await?;
+        self.commit(snapshot, vec![Action::Metadata(metadata)], operation, Vec::new()).await?;
         Ok(())
     }
 

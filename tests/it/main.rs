@@ -10,6 +10,7 @@ mod crash;
 mod durability;
 mod handoff;
 mod http_api;
+mod import_again;
 mod object_store;
 mod otlp_decode;
 mod otlp_doors;
