@@ -100,7 +100,7 @@ fn a_long_backfill_survives_being_killed() {
                 let time = DAY + (number * 317 % DAYS) * 86_400;
                 json!({
                     "timeUnixNano": (time * 1_000_000_000 + number).to_string(),
-                    "body": { "stringValue": format!("{number} {}", "filler ".repeat(20)) },
+                    "body": { "stringValue": format!("{number} {}", "filler ".repeat(150)) },
                     "attributes": [{ "key": "number", "value": { "intValue": number.to_string() } }],
                 })
             })
