@@ -102,7 +102,7 @@ fn report(error: &Error) -> ExitCode {
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
     // delta-rs logs as errors what it also answers, such as a lost race or a table that is not there yet.
-    const QUIET: &str = "warn,telestrata=info,deltalake_core=off,buoyant_kernel=error";
+    const QUIET: &str = "warn,telestrata=info,deltalake_core=off,buoyant_kernel=off";
     let filter = EnvFilter::try_from_env("TELESTRATA_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
