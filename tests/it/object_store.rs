@@ -123,3 +123,22 @@ async fn a_bucket_that_is_not_there_is_named() {
     assert!(text.contains("nobodys") || text.contains("NoSuchBucket"), "{text}");
     assert!(!text.contains("secret-of-the-test"), "{text}");
 }
+
+/// The bucket in the host's name. The names lead nowhere here: an HTTP proxy, which moto is too, takes the requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn buckets_can_be_named_in_the_host() {
+    let s3 = S3::start().await;
+    let mut env = s3.env();
+    env.retain(|(name, _)| name != "AWS_ENDPOINT_URL");
+    env.push(("AWS_PROXY_URL".to_owned(), s3.endpoint().to_owned()));
+    let config = "[store]\nendpoint = \"http://s3.us-east-1.amazonaws.com\"\nvirtual_hosts = true\n";
+    let home = Home::with_lake_at(config, &s3.lake("hosts"), &env);
+    std::fs::write(home.path().join("logs.jsonl"), numbered_logs("hosts", 0..10, DAY)).unwrap();
+    let imported = home.verb("import").arg("logs.jsonl").output().unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let cold = home.verb("sql").args(["--format", "csv", "select count(*) as n from logs"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&cold.stdout), "n\n10\n");
+    let requests = s3.requests();
+    let in_host = |request: &String| request.contains("://lakes.s3.us-east-1.amazonaws.com/");
+    assert!(!requests.is_empty() && requests.iter().all(in_host), "{requests:?}");
+}

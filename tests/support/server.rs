@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The binary under test.
 pub fn telestrata() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telestrata"));
-    command.env_remove("TELESTRATA_LAKE").env("TELESTRATA_LOG", "warn,deltalake_core=off");
+    command.env_remove("TELESTRATA_LAKE").env("TELESTRATA_LOG", "warn,deltalake_core=off,buoyant_kernel=off");
     command
 }
 
