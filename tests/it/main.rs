@@ -14,5 +14,6 @@ mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
 mod roundtrip;
+mod senders;
 mod server_support;
 mod views;

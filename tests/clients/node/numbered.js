@@ -13,7 +13,8 @@ const { createInterface } = require('node:readline');
 
 const perRound = 100;
 const patience = 120_000;
-const batch = { maxExportBatchSize: perRound, scheduledDelayMillis: 3_600_000, exportTimeoutMillis: patience };
+// More than a round: a batch that is full before the flush would be sent before it, and not be waited for.
+const batch = { maxExportBatchSize: 2 * perRound, scheduledDelayMillis: 3_600_000, exportTimeoutMillis: patience };
 
 async function send(exporters, run) {
   const resource = resourceFromAttributes({ 'service.name': 'numbered', 'test.run': run });

@@ -14,7 +14,9 @@ if (!scenarios.includes(scenario)) {
   process.exit(2);
 }
 const say = (...parts) => console.error(...parts);
-diag.setLogger({ error: say, warn: say, info: say, debug: say, verbose: say }, DiagLogLevel.INFO);
+// Retries are announced among much else that is verbose.
+const sayRetries = (text) => text.includes('retry') && say(text);
+diag.setLogger({ error: say, warn: say, info: say, debug: () => {}, verbose: sayRetries }, DiagLogLevel.ALL);
 require(`./${scenario}`)
   .send(new Exporters(protocol, compression, endpoint), run)
   .catch((error) => {

@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 PER_ROUND = 100
-BATCH = {"max_export_batch_size": PER_ROUND, "schedule_delay_millis": 3_600_000}
+# More than a round: a batch that is full before the flush would be sent before it.
+BATCH = {"max_export_batch_size": 2 * PER_ROUND, "schedule_delay_millis": 3_600_000}
 PATIENCE_MILLIS = 120_000
 
 

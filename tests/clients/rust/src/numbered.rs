@@ -23,7 +23,7 @@ const NEVER: Duration = Duration::from_secs(3600);
 pub fn send(exporters: &Exporters, run: &str) {
     let attributes = [KeyValue::new("service.name", "numbered"), KeyValue::new("test.run", run.to_owned())];
     let resource = Resource::builder_empty().with_attributes(attributes).build();
-    // More than a round: what is full before the flush is sent before it.
+    // More than a round: a batch that is full before the flush would be sent before it.
     let batch = 2 * PER_ROUND as usize;
     let span_batches = SpanBatches::default().with_max_export_batch_size(batch).with_scheduled_delay(NEVER).build();
     let log_batches = LogBatches::default().with_max_export_batch_size(batch).with_scheduled_delay(NEVER).build();
