@@ -1,6 +1,7 @@
 //! What the SDKs set is what SQL answers, whichever way it came: `tests/clients/everything.json` has all of it.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use rstest::rstest;
 use serde_json::{Map, Value, json};
@@ -12,21 +13,25 @@ use crate::support::server::{Home, Server};
 
 const EXPECTED: &str = include_str!("../../clients/everything.json");
 
-/// The document's parts: their name, what selects their rows, and the order of these.
+/// The document's parts: their name, where their rows are, and the order of these in a run.
 const PARTS: [(&str, &str, &str); 4] = [
-    ("spans", "from spans where", "time, time_nanos"),
-    ("logs", "from logs where", "observed_time, observed_time_nanos"),
+    ("spans", "spans", "time, time_nanos"),
+    ("logs", "logs", "observed_time, observed_time_nanos"),
     (
         "cumulative",
-        "from metrics where scope_name = 'shop.cumulative' and",
+        "metrics where scope_name = 'shop.cumulative'",
         "metric_name, attributes['cloud.region'], ingest_time",
     ),
-    (
-        "delta",
-        "from metrics where scope_name = 'shop.delta' and",
-        "metric_name, attributes['cloud.region'], ingest_time",
-    ),
+    ("delta", "metrics where scope_name = 'shop.delta'", "metric_name, attributes['cloud.region'], ingest_time"),
 ];
+
+/// One way to send everything, which is what `test.run` says.
+struct Run {
+    name: String,
+    source: &'static str,
+    /// From the milliseconds in which it was started to those in which it ended.
+    now: RangeInclusive<i64>,
+}
 
 #[rstest]
 #[case::python(Sdk::Python)]
@@ -41,10 +46,11 @@ async fn sql_answers_every_field_that_an_sdk_sets(#[case] sdk: Sdk) {
         let mut plain = 0;
         for compression in sdk.compressions(protocol) {
             let wire = Proxy::to(&endpoint(&server, protocol));
-            let run = format!("{protocol} {compression}");
-            let began = chrono::Utc::now();
-            sdk.start("everything", protocol, compression, &wire.url(), &run).end().await;
-            runs.push((run, began, chrono::Utc::now(), protocol));
+            let name = format!("{protocol} {compression}");
+            let began = chrono::Utc::now().timestamp_millis();
+            sdk.start("everything", protocol, compression, &wire.url(), &name).end().await;
+            let now = began..=chrono::Utc::now().timestamp_millis();
+            runs.push(Run { name, source: if protocol == "grpc" { "otlp/grpc" } else { "otlp/http" }, now });
             // An SDK that ignores the setting would be taken for one that compresses.
             match *compression {
                 "none" => plain = wire.sent(),
@@ -53,60 +59,60 @@ async fn sql_answers_every_field_that_an_sdk_sets(#[case] sdk: Sdk) {
         }
     }
     let expected = expected(sdk);
-    for (run, began, ended, protocol) in &runs {
-        let now = began.to_rfc3339()..=ended.to_rfc3339();
-        compare(&server, sdk, run, &now, &expected).await;
-        clocks_are_right(&server, run).await;
-        let source = if *protocol == "grpc" { "otlp/grpc" } else { "otlp/http" };
-        for table in ["spans", "logs", "metrics"] {
-            let elsewhere = format!("source <> '{source}' and resource_attributes['test.run'] = '{run}'");
-            let elsewhere = format!("select count(*) from {table} where {elsewhere}");
-            assert_eq!(server.number(&elsewhere).await, 0, "{table} of {run}");
-        }
-    }
+    compare(&server, &runs, &expected).await;
+    clocks_are_right(&server, runs.len()).await;
     assert_eq!(server.metric("telestrata_rejected_records_total", "").await, 0.0);
     assert_eq!(server.metric("telestrata_refused_requests_total", "").await, 0.0);
     // And the same from the files.
     server.flush().await;
-    for (run, began, ended, _) in &runs {
-        compare(&server, sdk, run, &(began.to_rfc3339()..=ended.to_rfc3339()), &expected).await;
-    }
+    assert_eq!(server.metric("telestrata_hot_rows", "").await, 0.0);
+    compare(&server, &runs, &expected).await;
 }
 
-type Now = std::ops::RangeInclusive<String>;
-
-async fn compare(server: &Server, sdk: Sdk, run: &str, now: &Now, expected: &Value) {
+async fn compare(server: &Server, runs: &[Run], expected: &Value) {
     for (part, from, order) in PARTS {
-        let query = format!("select * {from} resource_attributes['test.run'] = '{run}' order by {order}");
-        let rows: Vec<Value> = server.sql(&query).await.iter().map(|row| tidy(row, run, now)).collect();
+        let rows = server.sql(&format!("select * from {from} order by {order}")).await;
         let wanted = expected[part].as_array().unwrap();
-        for (at, (row, wanted)) in rows.iter().zip(wanted).enumerate() {
-            assert_eq!(row, wanted, "{} {run}: {part} {at}", sdk.name());
+        assert_eq!(rows.len(), wanted.len() * runs.len(), "{part}: rows that no run sent, or sent twice");
+        for run in runs {
+            let own = rows.iter().filter(|row| row["resource_attributes"]["test.run"] == run.name.as_str());
+            let own: Vec<Value> = own
+                .map(|row| {
+                    assert_eq!(row["source"], run.source, "{}", run.name);
+                    tidy(row, run)
+                })
+                .collect();
+            for (at, (row, wanted)) in own.iter().zip(wanted).enumerate() {
+                assert_eq!(row, wanted, "{}: {part} {at}", run.name);
+            }
+            assert_eq!(own.len(), wanted.len(), "{}: {part}", run.name);
         }
-        assert_eq!(rows.len(), wanted.len(), "{} {run}: {part}", sdk.name());
     }
 }
 
-/// What the document leaves out of metrics: intervals join, series keep their id.
-async fn clocks_are_right(server: &Server, run: &str) {
-    let points = format!(
-        "with points as (
+/// What the document leaves out of metrics: intervals join, series keep their id and share it with no other.
+async fn clocks_are_right(server: &Server, runs: usize) {
+    let apart = "with points as (
            select *, lag(time) over series as before, lag(time_nanos) over series as before_nanos,
              lag(start_time) over series as began, lag(start_time_nanos) over series as began_nanos
-           from metrics where resource_attributes['test.run'] = '{run}'
-           window series as (partition by scope_name, metric_name, attributes['cloud.region'] order by ingest_time)
-         )"
-    );
-    let apart = "start_time > time
-         or temporality = 'DELTA' and (start_time <> before or start_time_nanos <> before_nanos)
-         or temporality = 'CUMULATIVE' and (start_time <> began or start_time_nanos <> began_nanos)";
-    let apart = server.sql(&format!("{points} select * from points where {apart}")).await;
-    assert_eq!(apart, Vec::<Value>::new(), "{run}");
-    let series = "count(distinct (scope_name, metric_name, attributes['cloud.region']))";
-    let series = format!(
-        "select {series} as named, count(distinct series_id) as ids from metrics where resource_attributes['test.run'] = '{run}'"
-    );
-    assert_eq!(server.sql(&series).await, [json!({"named": 20, "ids": 20})], "{run}");
+           from metrics
+           window series as (
+             partition by resource_attributes['test.run'], scope_name, metric_name, attributes['cloud.region']
+             order by ingest_time
+           )
+         )
+         select * from points where start_time > time
+           or temporality = 'DELTA' and (start_time <> before or start_time_nanos <> before_nanos)
+           or temporality = 'CUMULATIVE' and (start_time <> began or start_time_nanos <> began_nanos)";
+    assert_eq!(server.sql(apart).await, Vec::<Value>::new());
+    let series = "with series as (
+           select distinct resource_attributes['test.run'] as run, scope_name, metric_name,
+             attributes['cloud.region'] as region, series_id
+           from metrics
+         )
+         select count(*) as named, count(distinct series_id) as ids from series";
+    let wanted = 20 * runs;
+    assert_eq!(server.sql(series).await, [json!({"named": wanted, "ids": wanted})]);
 }
 
 /// The document for an SDK: its rows by part.
@@ -178,26 +184,26 @@ fn set(within: &mut Value, steps: &[&str], value: &Value, path: &str) {
 }
 
 /// A value as the document writes it.
-fn tidy(value: &Value, run: &str, now: &Now) -> Value {
+fn tidy(value: &Value, run: &Run) -> Value {
     match value {
-        Value::Object(object) => tidy_object(object, run, now),
-        Value::Array(values) => values.iter().map(|value| tidy(value, run, now)).collect(),
-        Value::String(text) if text == run => json!("$RUN"),
+        Value::Object(object) => tidy_object(object, run),
+        Value::Array(values) => values.iter().map(|value| tidy(value, run)).collect(),
+        Value::String(text) if *text == run.name => json!("$RUN"),
         Value::String(text) if text.starts_with('{') => serde_json::from_str(text).unwrap_or_else(|_| value.clone()),
         other => other.clone(),
     }
 }
 
-fn tidy_object(object: &Map<String, Value>, run: &str, now: &Now) -> Value {
+fn tidy_object(object: &Map<String, Value>, run: &Run) -> Value {
     let mut tidied = Map::new();
     for (key, value) in object {
         if matches!(key.as_str(), "date" | "ingest_time" | "series_id" | "source") || is_nothing(value) {
             continue;
         }
-        tidied.insert(key.clone(), tidy(value, run, now));
+        tidied.insert(key.clone(), tidy(value, run));
     }
     for time in ["time", "observed_time", "start_time"] {
-        if tidied.get(time).and_then(Value::as_str).is_some_and(|time| is_within(time, now)) {
+        if tidied.get(time).and_then(Value::as_str).is_some_and(|time| is_within(time, run)) {
             tidied.insert(time.to_owned(), json!("$NOW"));
             tidied.remove(&format!("{time}_nanos"));
         }
@@ -224,8 +230,7 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
-/// Within the run, as far as a clock of milliseconds can tell.
-fn is_within(time: &str, now: &Now) -> bool {
-    let parse = |time: &str| chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_millis();
-    (parse(now.start())..=parse(now.end())).contains(&parse(time))
+/// As far as a clock of milliseconds can tell.
+fn is_within(time: &str, run: &Run) -> bool {
+    run.now.contains(&chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp_millis())
 }
