@@ -17,5 +17,6 @@ mod otlp_doors;
 mod otlp_rules;
 mod request_counts;
 mod roundtrip;
+mod senders;
 mod server_support;
 mod views;

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod clients;
 pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;
 pub mod otlp_rows;
+pub mod proxy;
 pub mod python;
 pub mod s3;
 pub mod server;

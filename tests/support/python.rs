@@ -36,7 +36,8 @@ fn environment(folder: &Path, requirements: &Path) -> PathBuf {
     interpreter
 }
 
-fn run(command: &mut Command) {
+/// Runs a command that must succeed.
+pub(super) fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
