@@ -283,7 +283,7 @@ async fn a_closing_store_asks_to_come_again() {
     for content_type in [PROTOBUF, JSON] {
         let body = if content_type == JSON { b"{}".to_vec() } else { logs(1).encode_to_vec() };
         let reply = post(&server, "/v1/logs", content_type, "", body).await;
-        assert_eq!((reply.status, reply.header(RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "1"));
+        assert_eq!((reply.status, reply.header(RETRY_AFTER)), (StatusCode::SERVICE_UNAVAILABLE, "2"));
         assert_eq!(reply.rpc_status(content_type).code, Code::Unavailable as i32);
     }
     let status = client.export(logs(1)).await.unwrap_err();
@@ -292,8 +292,8 @@ async fn a_closing_store_asks_to_come_again() {
     assert_eq!((details.code, details.message.as_str()), (Code::Unavailable as i32, status.message()));
     let [retry] = details.details.as_slice() else { panic!("one detail: {details:?}") };
     assert_eq!(retry.type_url, "type.googleapis.com/google.rpc.RetryInfo");
-    // retry_delay { seconds: 1 }
-    assert_eq!(retry.value, [10, 2, 8, 1]);
+    // retry_delay { seconds: 2 }
+    assert_eq!(retry.value, [10, 2, 8, 2]);
 }
 
 #[rstest]

@@ -22,5 +22,6 @@ pub(super) use intake::Intake;
 
 use std::time::Duration;
 
-/// When a refused client is told to come again.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// When a refused client is told to come again. SDKs give up after five retries or ten seconds, so that a shorter wait
+/// would spend the retries before the time (docs/compatibility.md).
+const RETRY_AFTER: Duration = Duration::from_secs(2);
