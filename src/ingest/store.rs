@@ -262,14 +262,14 @@ impl Store {
         if hot >= self.settings.max_hot_bytes {
             self.flushers.iter().for_each(|flusher| flusher.hurry());
             return Err(Error::unavailable(format!(
-                "{hot} bytes wait to be flushed, the bound is {}; send again in a second",
+                "{hot} bytes wait to be flushed, the bound is {}; send again in two seconds",
                 self.settings.max_hot_bytes
             )));
         }
         let bytes = u32::try_from(request.body.len().min(self.settings.max_in_flight_bytes)).unwrap_or(u32::MAX);
         Arc::clone(&self.in_flight).try_acquire_many_owned(bytes).map_err(|_| {
             Error::unavailable(format!(
-                "{} bytes of requests are being taken, the bound is reached; send again in a second",
+                "{} bytes of requests are being taken, the bound is reached; send again in two seconds",
                 self.settings.max_in_flight_bytes
             ))
         })
