@@ -44,7 +44,7 @@ impl Held {
         let fits = |used: usize| used.checked_add(bytes).filter(|sum| sum <= limit);
         used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).map_err(|_| {
             Error::unavailable(format!(
-                "{limit} bytes of requests are being received, the bound; send again in a second"
+                "{limit} bytes of requests are being received, the bound; send again in two seconds"
             ))
         })?;
         self.bytes += bytes;
