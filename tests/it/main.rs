@@ -13,6 +13,7 @@ mod http_api;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod readers;
 mod roundtrip;
 mod server_support;
 mod views;
