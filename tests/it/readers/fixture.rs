@@ -66,12 +66,12 @@ fn attributes(batch: &str, i: u64) -> Vec<Value> {
         2 => attributes.push(long("tenant.id", ABOVE_2_53)),
         _ => {}
     }
-    if i % 5 != 0 {
+    if !i.is_multiple_of(5) {
         attributes.push(text("tier", ["gold", "silver", ""][i as usize % 3]));
     }
     match i % 3 {
         0 => {
-            attributes.extend([text("http.route", "/cart/{id}"), long("http.response.status_code", 200 + i % 2 * 300)])
+            attributes.extend([text("http.route", "/cart/{id}"), long("http.response.status_code", 200 + i % 2 * 300)]);
         }
         1 => attributes.push(long("http.status_code", 404)),
         _ => {}
@@ -82,6 +82,10 @@ fn attributes(batch: &str, i: u64) -> Vec<Value> {
 /// Microseconds and nanoseconds are set; every ninth record is from the first microseconds of 1970.
 fn time(i: u64) -> u64 {
     if i % 9 == 8 { 1_001 + i % 7 } else { START + i % 12 * 17 * MINUTE + i * 1_001_017 }
+}
+
+fn time_or_unset(i: u64) -> String {
+    if i.is_multiple_of(2) { "0".to_owned() } else { time(i).to_string() }
 }
 
 fn id(width: usize, i: u64) -> String {
@@ -103,15 +107,16 @@ fn span(batch: &str, i: u64) -> Value {
             })
         })
         .collect();
-    let links: Vec<Value> = (0..u64::from(i % 5 == 0))
+    let links: Vec<Value> = (0..u64::from(i.is_multiple_of(5)))
         .map(|_| json!({ "traceId": id(32, i + 7), "spanId": id(16, i + 7), "attributes": [text("why", "retry of")] }))
         .collect();
+    let parent = if i.is_multiple_of(3) { String::new() } else { id(16, i - 1) };
     let name = ["GET /cart/{id}", "charge", ""][i as usize % 3];
     json!({
-        "traceId": id(32, i / 3), "spanId": id(16, i), "parentSpanId": if i % 3 == 0 { String::new() } else { id(16, i - 1) },
+        "traceId": id(32, i / 3), "spanId": id(16, i), "parentSpanId": parent,
         "name": name, "kind": i % 6, "startTimeUnixNano": start.to_string(),
         "endTimeUnixNano": end.to_string(), "status": { "code": i % 3 }, "attributes": attributes(batch, i),
-        "traceState": if i % 2 == 0 { "ot=th:8" } else { "" }, "events": events, "links": links,
+        "traceState": if i.is_multiple_of(2) { "ot=th:8" } else { "" }, "events": events, "links": links,
     })
 }
 
@@ -124,9 +129,10 @@ fn log(batch: &str, i: u64) -> Value {
     };
     let severity = [0, 1, 9, 13, 17, 21][i as usize % 6];
     json!({
-        "timeUnixNano": time(i).to_string(), "observedTimeUnixNano": if i % 2 == 0 { "0".to_owned() } else { time(i).to_string() },
+        "timeUnixNano": time(i).to_string(), "observedTimeUnixNano": time_or_unset(i),
         "severityNumber": severity, "body": body, "attributes": attributes(batch, i),
-        "traceId": if i % 2 == 0 { id(32, i) } else { String::new() }, "eventName": if i % 7 == 0 { "started" } else { "" },
+        "traceId": if i.is_multiple_of(2) { id(32, i) } else { String::new() },
+        "eventName": if i.is_multiple_of(7) { "started" } else { "" },
     })
 }
 
@@ -134,7 +140,7 @@ fn log(batch: &str, i: u64) -> Value {
 fn metrics(batch: &str, first: u64) -> Vec<Value> {
     let point = |i: u64, more: Value| {
         let mut point = json!({
-            "timeUnixNano": time(i).to_string(), "startTimeUnixNano": if i % 2 == 0 { "0".to_owned() } else { time(i).to_string() },
+            "timeUnixNano": time(i).to_string(), "startTimeUnixNano": time_or_unset(i),
             "attributes": attributes(batch, i),
         });
         point.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -158,13 +164,18 @@ fn metrics(batch: &str, first: u64) -> Vec<Value> {
         "count": "9", "sum": 3.5, "scale": -1, "zeroCount": "2", "zeroThreshold": 0.125,
         "positive": { "offset": -3, "bucketCounts": ["3", "4"] }, "negative": { "offset": 0, "bucketCounts": [] },
     });
-    let summary = json!({ "count": "4", "sum": 2.0, "quantileValues": [{ "quantile": 0.5, "value": 0.75 }, { "quantile": 1.0, "value": 1.5 }] });
+    let quantiles = json!([{ "quantile": 0.5, "value": 0.75 }, { "quantile": 1.0, "value": 1.5 }]);
+    let summary = json!({ "count": "4", "sum": 2.0, "quantileValues": quantiles });
+    let owner = text("owner", "ops");
     vec![
-        json!({ "name": "queue.size", "unit": "{job}", "metadata": [text("owner", "ops")], "gauge": { "dataPoints": gauges } }),
+        json!({ "name": "queue.size", "unit": "{job}", "metadata": [owner], "gauge": { "dataPoints": gauges } }),
         json!({ "name": "jobs", "sum": { "dataPoints": sums, "aggregationTemporality": 2, "isMonotonic": true } }),
         json!({ "name": "latency", "unit": "s", "histogram": {
-            "dataPoints": [point(first, histogram), point(first + 1, no_buckets)], "aggregationTemporality": 1 } }),
-        json!({ "name": "sizes", "exponentialHistogram": { "dataPoints": [point(first, exponential)], "aggregationTemporality": 1 } }),
+            "dataPoints": [point(first, histogram), point(first + 1, no_buckets)], "aggregationTemporality": 1,
+        } }),
+        json!({ "name": "sizes", "exponentialHistogram": {
+            "dataPoints": [point(first, exponential)], "aggregationTemporality": 1,
+        } }),
         json!({ "name": "rpc", "summary": { "dataPoints": [point(first, summary)] } }),
     ]
 }

@@ -1,4 +1,4 @@
-//! Outside readers open the lake's tables and give SQL's answers: Polars, deltalake, pandas, PyArrow, DuckDB, ClickHouse.
+//! Outside readers open the lake's tables and give SQL's answers.
 
 mod answers;
 mod beside_ingest;

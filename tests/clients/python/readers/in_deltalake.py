@@ -3,6 +3,7 @@
 import json
 
 import pyarrow
+import pyarrow.parquet
 from deltalake import DeltaTable, QueryBuilder
 
 from .in_sql import SqlReader, name, text
@@ -52,8 +53,6 @@ class DeltaLake(SqlReader):
 
     def files(self, table):
         """The live files, and which of the columns each one has."""
-        import pyarrow.parquet
-
         live = DeltaTable(self.path(table)).file_uris()
         return [[file, pyarrow.parquet.read_schema(file).names] for file in live]
 

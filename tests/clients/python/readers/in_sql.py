@@ -4,8 +4,6 @@ from abc import abstractmethod
 
 from .questions import Reader
 
-COMPARISONS = {"=": "=", "<": "<", ">=": ">="}
-
 
 def name(identifier):
     """A quoted identifier."""
@@ -66,7 +64,7 @@ class SqlReader(Reader):
         return self.ask(f"SELECT min({name(column)}), max({name(column)}) FROM {self.source(table)}")
 
     def where(self, table, column, comparison, value=None):
-        condition = "IS NULL" if comparison == "null" else f"{COMPARISONS[comparison]} {self.literal(column, value)}"
+        condition = "IS NULL" if comparison == "null" else f"{comparison} {self.literal(column, value)}"
         return self.ask(f"SELECT count(*) FROM {self.source(table)} WHERE {name(column)} {condition}")
 
     def groups(self, table, column):

@@ -62,7 +62,7 @@ class Reader(ABC):
 
     @abstractmethod
     def elements(self, table, column, field=None):
-        """Each value in the lists of a column (of a field, where the elements are structs), and how often it is there."""
+        """Each value in the lists of a column, of a field where the elements are structs, and how often it is there."""
 
     @abstractmethod
     def element_lookup(self, table, column, attributes, key):
