@@ -15,6 +15,7 @@ mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod readers;
 mod request_counts;
 mod roundtrip;
 mod senders;

@@ -1,0 +1,8 @@
+//! Outside readers open the lake's tables and give SQL's answers.
+
+mod answers;
+mod beside_ingest;
+mod fixture;
+mod notebooks;
+mod reader;
+mod table_format;
