@@ -15,4 +15,5 @@ mod otlp_doors;
 mod otlp_rules;
 mod roundtrip;
 mod server_support;
+mod service_health;
 mod views;
