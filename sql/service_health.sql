@@ -39,8 +39,9 @@
 -- container.cpu.utilization, which means percent to one receiver and CPUs to another. A container's or pod's metric
 -- whose resource names no service is counted for `unknown_service`.
 --
--- Cost: bounded by `time`: a bound in the WHERE over the view bounds every table, metrics 10 minutes wider, four columns of
--- spans an hour wider on both sides. A bound on `service_name` leaves out files of all three tables.
+-- Cost: bounded by `time`: a bound in the WHERE over the view bounds every table; metrics are read from 10 minutes
+-- before it, and four columns of spans an hour wider on both sides. A bound on `service_name` leaves out files of
+-- all three tables.
 WITH
 -- Requests by kind, and entry spans of services that have none in the trace; duplicates are still here.
 request_spans AS (

@@ -118,6 +118,7 @@ impl LocalServer {
             otlp_http: config.otlp_http.address(),
             http: config.http.address(),
             max_request_bytes: config.max_request_bytes,
+            config: config.described.clone(),
         };
         match server::start(Arc::clone(&store), engine, settings).await {
             Ok(running) => Ok(Self { store, running, _queries: queries }),

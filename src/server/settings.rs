@@ -15,6 +15,8 @@ pub struct ServerSettings {
     pub http: Option<SocketAddr>,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
     pub max_request_bytes: usize,
+    /// What `GET /v1/config` answers: an object without secrets.
+    pub config: serde_json::Value,
 }
 
 impl Default for ServerSettings {
@@ -24,6 +26,7 @@ impl Default for ServerSettings {
             otlp_http: Some(local(4318)),
             http: Some(local(8710)),
             max_request_bytes: 64 * 1024 * 1024,
+            config: serde_json::json!({}),
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod accept;
 mod answer;
+mod config;
 mod flush;
 mod health;
 mod index;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
+use super::config::configuration;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::index::index;
@@ -30,6 +31,7 @@ pub(super) struct Api {
     pub(super) engine: Arc<QueryEngine>,
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
+    pub(super) config: serde_json::Value,
 }
 
 /// The API's paths, for a door that listens on `address`.
@@ -37,6 +39,7 @@ pub(in crate::server) fn routes(
     store: Arc<Store>,
     engine: Arc<QueryEngine>,
     life: Life,
+    config: serde_json::Value,
     address: SocketAddr,
 ) -> Router {
     let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
@@ -44,6 +47,7 @@ pub(in crate::server) fn routes(
         .route("/", get(index))
         .route("/v1/sql", post(sql))
         .route("/v1/flush", post(flush))
+        .route("/v1/config", get(configuration))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -53,6 +57,6 @@ pub(in crate::server) fn routes(
         .method_not_allowed_fallback(async || {
             Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
         })
-        .with_state(Arc::new(Api { store, engine, life, room }));
+        .with_state(Arc::new(Api { store, engine, life, room, config }));
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
 }
