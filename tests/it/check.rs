@@ -13,6 +13,12 @@ use crate::support::server::{Home, Server, telestrata, wait_for};
 /// 2023-11-14T22:13:20Z.
 const SECOND: u64 = 1_700_000_000;
 const DAY: u64 = 86_400;
+/// What is done to a lake before it is checked.
+type Damage<'a> = &'a dyn Fn(&Home);
+
+/// What is done to each action of a log.
+type Edit<'a> = &'a dyn Fn(&mut Value);
+
 const CONFIG: &str = "[flush]\nage = \"1h\"\n";
 
 async fn send(server: &Server, numbers: std::ops::Range<u64>, second: u64) {
@@ -84,21 +90,11 @@ fn file_of(home: &Home, table: &str, date: &str) -> PathBuf {
 
 /// Changes the `add` action of the logs' file of a date, where the log has it.
 fn edit_add(home: &Home, date: &str, edit: impl Fn(&mut Value)) {
-    let log = home.lake().join("logs/_delta_log");
-    for commit in fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()) {
-        let text = fs::read_to_string(&commit).unwrap();
-        let edited: Vec<String> = text
-            .lines()
-            .map(|line| {
-                let mut action: Value = serde_json::from_str(line).unwrap();
-                if action["add"]["path"].as_str().is_some_and(|path| path.contains(date)) {
-                    edit(&mut action["add"]);
-                }
-                action.to_string()
-            })
-            .collect();
-        fs::write(&commit, edited.join("\n") + "\n").unwrap();
-    }
+    edit_log(home, |action| {
+        if action["add"]["path"].as_str().is_some_and(|path| path.contains(date)) {
+            edit(&mut action["add"]);
+        }
+    });
 }
 
 fn edit_stats(home: &Home, date: &str, edit: impl Fn(&mut Value)) {
@@ -232,13 +228,13 @@ async fn files_that_are_cut_swapped_stray_or_gone_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_and_partitions_that_do_not_hold_are_named() {
     let date = "2023-11-14";
-    let cases: [(&[&str], &dyn Fn(&Home)); 9] = [
+    let cases: [(&[&str], Damage<'_>); 9] = [
         (&["file-rows"], &|home| edit_stats(home, date, |stats| stats["numRecords"] = json!(11))),
         (&["file-statistics"], &|home| {
-            edit_stats(home, date, |stats| stats["maxValues"]["severity_number"] = json!(8))
+            edit_stats(home, date, |stats| stats["maxValues"]["severity_number"] = json!(8));
         }),
         (&["file-statistics"], &|home| {
-            edit_stats(home, date, |stats| stats["minValues"]["service_name"] = json!("zoo"))
+            edit_stats(home, date, |stats| stats["minValues"]["service_name"] = json!("zoo"));
         }),
         (&["file-statistics"], &|home| edit_stats(home, date, |stats| stats["nullCount"]["service_name"] = json!(1))),
         (&["file-statistics"], &|home| {
@@ -257,8 +253,9 @@ async fn statistics_and_partitions_that_do_not_hold_are_named() {
         }),
         (&["partition-invalid"], &|home| edit_add(home, date, |add| add["partitionValues"]["date"] = Value::Null)),
     ];
+    let home = lake().await;
+    let log = content(&home.lake().join("logs/_delta_log"));
     for (number, (expected, damage)) in cases.into_iter().enumerate() {
-        let home = lake().await;
         damage(&home);
         for args in [&[][..], &["--deep"]] {
             let (code, found, report) = check(&home, args);
@@ -266,7 +263,74 @@ async fn statistics_and_partitions_that_do_not_hold_are_named() {
             assert_eq!(found, expected, "case {number} {args:?}: {report:#}");
             assert_eq!(code, if expected.is_empty() { 0 } else { 3 }, "case {number}");
         }
+        for (path, bytes) in &log {
+            fs::write(path, bytes).unwrap();
+        }
     }
+}
+
+/// Changes every action of the logs' log.
+fn edit_log(home: &Home, edit: impl Fn(&mut Value)) {
+    for (commit, bytes) in content(&home.lake().join("logs/_delta_log")) {
+        let text = String::from_utf8(bytes).unwrap();
+        let edited: Vec<String> = text
+            .lines()
+            .map(|line| {
+                let mut action: Value = serde_json::from_str(line).unwrap();
+                edit(&mut action);
+                action.to_string()
+            })
+            .collect();
+        fs::write(&commit, edited.join("\n") + "\n").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_out_of_contract_is_named() {
+    let mut home = lake().await;
+    let log = content(&home.lake().join("logs/_delta_log"));
+    let set = |action: &mut Value, place: &str, value: Value| {
+        if let Some(there) = action.pointer_mut(place) {
+            *there = value;
+        }
+    };
+    let cases: [(&str, Edit<'_>); 4] = [
+        ("table-contract", &|action| set(action, "/metaData/configuration/telestrata.contractVersion", json!("99"))),
+        ("table-property", &|action| {
+            set(action, "/metaData/configuration/delta.dataSkippingStatsColumns", json!("time"));
+        }),
+        ("table-schema", &|action| {
+            if let Some(schema) = action.pointer_mut("/metaData/schemaString") {
+                *schema = json!(schema.as_str().unwrap().replacen("\"severity_number\"", "\"loudness\"", 1));
+            }
+        }),
+        ("txn-misplaced", &|action| {
+            if let Some(id) = action.pointer_mut("/txn/appId") {
+                *id = json!(id.as_str().unwrap().replace("/logs", "/spans"));
+            }
+        }),
+    ];
+    for (expected, damage) in cases {
+        edit_log(&home, damage);
+        let (code, found, report) = check(&home, &["--table", "logs"]);
+        assert!(
+            found.iter().any(|(severity, code, path)| severity == "drift" && code == expected && path == "logs"),
+            "{report:#}"
+        );
+        assert_eq!(code, 3, "{report:#}");
+        for (path, bytes) in &log {
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    // A promoted column that the table has otherwise, and one that the configuration has no more.
+    let promoted = |from: &str| format!("{CONFIG}[[promoted]]\nname = \"tenant\"\nfrom = [\"attributes['{from}']\"]\n");
+    home.reconfigure(&promoted("tenant.id"));
+    home.serve().terminate();
+    assert_eq!(codes(&home, &[]), Vec::<String>::new());
+    home.reconfigure(&promoted("tenant.name"));
+    assert_eq!(codes(&home, &[]), ["promoted-differs"]);
+    home.reconfigure(CONFIG);
+    assert_eq!(codes(&home, &[]), ["promoted-unconfigured"]);
 }
 
 /// Runs a Python program on the logs, with `table` and `path` at hand.

@@ -227,6 +227,41 @@ mod tests {
     use arrow::datatypes::Field;
     use std::sync::Arc;
 
+    /// The footer of an empty file with these metadata.
+    fn footer(metadata: &[(&str, &str)]) -> ParquetMetaData {
+        use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
+        use parquet::file::properties::WriterProperties;
+        let pairs = metadata.iter().map(|(key, value)| KeyValue::new((*key).to_owned(), (*value).to_owned())).collect();
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(pairs)).build();
+        let schema = Arc::new(Schema::new(vec![Field::new("time", DataType::Int64, true)]));
+        let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), schema, Some(properties)).unwrap();
+        writer.finish().unwrap();
+        let bytes = bytes::Bytes::from(writer.inner().clone());
+        ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap()
+    }
+
+    #[rstest::rstest]
+    #[case::as_written("1", "metric_name,service_name,series_id,time", &[])]
+    #[case::newer("2", "metric_name,service_name,series_id,time", &[Code::FileNewer])]
+    #[case::of_another_order("1", "time", &[Code::FileOrder])]
+    fn a_footer_states_its_contract_and_order(#[case] contract: &str, #[case] order: &str, #[case] codes: &[Code]) {
+        let schema = crate::model::schema::contract_schema(Signal::Metrics);
+        let expected = Expected { signal: Signal::Metrics, schema };
+        let file = LiveFile {
+            path: "date=2023-11-14/a.parquet".into(),
+            size: 0,
+            rows: Some(0),
+            date: Some("2023-11-14".into()),
+            modified_ms: 0,
+            stats: crate::lake::FileStatistics::default(),
+        };
+        let stated = footer(&[(footer_keys::CONTRACT, contract), (footer_keys::SORT_ORDER, order)]);
+        let found: Vec<Code> = check_keys(&expected, &file, &stated).iter().map(|finding| finding.code).collect();
+        assert_eq!(found, codes);
+        let foreign = check_keys(&expected, &file, &footer(&[]));
+        assert_eq!(foreign.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::FileForeign]);
+    }
+
     #[test]
     fn types_are_equal_to_a_reader_or_they_are_not() {
         let text = |name: &str, data_type: DataType| Arc::new(Field::new(name, data_type, true));

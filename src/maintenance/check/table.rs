@@ -1,5 +1,7 @@
 //! One table: its protocol, metadata and schema held against the contract and the configuration, then its files.
 
+use std::sync::Arc;
+
 use super::applications::applications;
 use super::files;
 use super::finding::{Code, Finding};
@@ -23,9 +25,8 @@ pub(super) async fn check(
         Ok(Some(state)) => state,
         Ok(None) => {
             // Files without a log: a first flush that was cut short, or a log that is gone.
-            let unlisted: Vec<_> = stored.into_iter().map(|(path, _)| path).collect();
-            let findings = unlisted
-                .into_iter()
+            let findings = stored
+                .into_keys()
                 .map(|path| Finding::new(Code::FileUnlisted, format!("{signal}/{path}"), "the table has no commits"));
             return Ok((None, findings.collect()));
         }
@@ -35,7 +36,7 @@ pub(super) async fn check(
     let mut findings = check_metadata(signal, &state);
     findings.extend(check_schema(signal, &state));
     findings.extend(check_promoted(signal, &state.promoted, &what.promoted));
-    let expected = Expected { signal, schema: state.schema.clone() };
+    let expected = Expected { signal, schema: Arc::clone(&state.schema) };
     let files = match &state.files {
         Ok(live) => files::check(table.store(), &expected, live, stored, what.deep).await?,
         Err(error) => {
