@@ -19,15 +19,29 @@ pub(super) struct Config {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Print every key with its value and where it comes from, as a file that could be used
-    Show(LakeArgs),
+    Show(Show),
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    lake: LakeArgs,
+
+    /// Print JSON, with the values that came of the configuration
+    #[arg(long)]
+    json: bool,
 }
 
 impl Config {
     pub(super) fn run(self) -> Result<Done> {
         let mut text = String::new();
         let What::Show(args) = self.what;
-        let layers = args.layers()?;
+        let layers = args.lake.layers()?;
         let checked = Checked::from_layers(&layers)?;
+        if args.json {
+            say(&format!("{}\n", checked.described))?;
+            return Ok(Done::Wholly);
+        }
         let mut section = "";
         for key in KEYS {
             let (table, name) = key.path.split_once('.').unwrap_or(("", key.path));

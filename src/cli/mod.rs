@@ -49,7 +49,7 @@ enum Verb {
     Import(import::Import),
     /// List the tables and views of a lake
     Tables(tables::Tables),
-    /// Hold the Delta log against the stored files
+    /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
     Config(config::Config),

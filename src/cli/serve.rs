@@ -122,6 +122,7 @@ impl LocalServer {
             http: config.http.address(),
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
+            config: config.described.clone(),
         };
         match server::start(Arc::clone(&store), engine, settings).await {
             Ok(running) => Ok(Self { store, running, _queries: queries }),

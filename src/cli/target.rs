@@ -156,6 +156,17 @@ impl Server {
         Err(problem(response).await)
     }
 
+    /// What a path of the API answers, as JSON.
+    pub(crate) async fn get_json(&self, path: &str) -> Result<serde_json::Value> {
+        let failed =
+            |error: reqwest::Error| Error::unavailable(format!("no answer from {}{path}", self.url)).with_source(error);
+        let response = self.client.get(format!("{}{path}", self.url)).send().await.map_err(failed)?;
+        if !response.status().is_success() {
+            return Err(problem(response).await);
+        }
+        response.json().await.map_err(failed)
+    }
+
     async fn query(&self, sql: &str) -> Result<QueryStream> {
         let broken =
             |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);

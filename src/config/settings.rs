@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Value;
 use url::Url;
 
+use super::describe::describe;
 use super::layers::Layers;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
@@ -107,6 +108,8 @@ pub struct Config {
     pub query: QueryBudget,
     /// How requests are taken.
     pub ingest: IngestSettings,
+    /// All of it for people and programs to read, with where each value came from; no secrets.
+    pub described: serde_json::Value,
 }
 
 impl Config {
@@ -164,7 +167,7 @@ impl Config {
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
         };
-        Ok(Self {
+        let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
             memory_limit,
@@ -174,7 +177,10 @@ impl Config {
             max_request_bytes,
             query,
             ingest,
-        })
+            described: serde_json::Value::Null,
+        };
+        config.described = describe(layers, &config);
+        Ok(config)
     }
 }
 

@@ -20,7 +20,7 @@ use crate::metrics::{ByReason, Metrics};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 use crate::otlp::{DecodeError, DecodeReport, RequestMeta, decode};
-use crate::wal::{Group, OpenedWal, RecordHeader, Wal, WalError, WalSeq, WalSettings};
+use crate::wal::{Group, OpenedWal, RecordHeader, Wal, WalError, WalSeq, WalSettings, WriterId};
 
 /// Rejections that a reply's message spells out.
 const SPELLED_OUT: usize = 3;
@@ -146,6 +146,11 @@ impl Store {
     /// The lake's root.
     pub const fn root(&self) -> &LakeRoot {
         &self.root
+    }
+
+    /// The id of its write-ahead log.
+    pub fn writer_id(&self) -> WriterId {
+        self.wal.writer_id()
     }
 
     /// What the store counts.

@@ -15,6 +15,7 @@
 //! write.rs        rows -> sorted files, one a date
 //! table.rs        snapshots and commits
 //! files.rs        the live files of a snapshot
+//! log_state.rs    what a log states, whether or not it holds the contract
 //! readme.rs       the note for people at the lake's root
 //! ```
 
@@ -22,6 +23,7 @@ mod cloud_store;
 mod files;
 mod local_store;
 mod location;
+mod log_state;
 mod parquet;
 mod readme;
 mod schema;
@@ -35,6 +37,8 @@ pub use cloud_store::CloudAccess;
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
+pub use log_state::{LogState, contract_properties};
+pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use whole_objects::{KeptObjects, WholeObjects};

@@ -28,6 +28,14 @@ const ZSTD_LEVEL: i32 = 3;
 /// Chance of a bloom filter saying yes in vain.
 const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
+/// Keys of a footer's metadata.
+pub(crate) mod footer_keys {
+    /// The contract's version.
+    pub(crate) const CONTRACT: &str = "telestrata.contract";
+    /// The columns by which the rows are sorted.
+    pub(crate) const SORT_ORDER: &str = "telestrata.sort_order";
+}
+
 /// Writer options of a signal's files.
 ///
 /// `rows` is how many rows the file will have; it bounds the bloom filters' size.
@@ -46,8 +54,8 @@ pub(crate) fn writer_options(
         .set_sorting_columns(Some(sorting_columns(signal, file_schema)?))
         .set_created_by(concat!("telestrata ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![
-            KeyValue::new("telestrata.contract".to_owned(), CONTRACT_VERSION.to_string()),
-            KeyValue::new("telestrata.sort_order".to_owned(), sort_order(signal).join(",")),
+            KeyValue::new(footer_keys::CONTRACT.to_owned(), CONTRACT_VERSION.to_string()),
+            KeyValue::new(footer_keys::SORT_ORDER.to_owned(), sort_order(signal).join(",")),
         ]));
     let distinct = u64::try_from(rows.min(ROW_GROUP_ROWS)).unwrap_or(u64::MAX);
     for column in columns(signal).filter(|column| column.name != PARTITION) {

@@ -148,6 +148,44 @@ pub(crate) fn table_columns(signal: Signal, schema: &StructType) -> Result<Table
     Ok(TableColumns { promoted, schema })
 }
 
+/// The promoted columns of a schema whose definitions are readable.
+pub(super) fn promoted_columns(schema: &StructType) -> Vec<Promoted> {
+    let defined = |field: &deltalake_core::kernel::StructField| {
+        parse_definition(field.name(), &field.metadata().get(PROMOTED_KEY)?.to_string())
+    };
+    schema.fields().filter_map(defined).collect()
+}
+
+/// Where a table's schema differs from the contract, a sentence each.
+pub(super) fn differences(signal: Signal, schema: &StructType) -> Vec<String> {
+    let mut differences = Vec::new();
+    for column in columns(signal) {
+        let Some(field) = schema.field(column.name) else {
+            differences.push(format!("column `{}` is missing", column.name));
+            continue;
+        };
+        let found = serde_json::to_value(field.data_type()).unwrap_or_default();
+        let expected = delta_type(column.kind);
+        if !same_type(&found, &expected) {
+            differences.push(format!("column `{}` is {found}, not {expected}", column.name));
+        }
+    }
+    for field in schema.fields() {
+        let own = columns(signal).any(|column| column.name == field.name());
+        match field.metadata().get(PROMOTED_KEY).map(ToString::to_string) {
+            Some(text) if parse_definition(field.name(), &text).is_none() => {
+                differences.push(format!("the definition of promoted column `{}` is not known: {text}", field.name()));
+            }
+            None if !own => differences.push(format!("column `{}` is not the contract's", field.name())),
+            _ => {}
+        }
+        if !field.is_nullable() {
+            differences.push(format!("column `{}` must not be NULL, and the contract lets it be", field.name()));
+        }
+    }
+    differences
+}
+
 /// Equal but for comments.
 fn same_type(found: &Value, expected: &Value) -> bool {
     match (found, expected) {

@@ -28,11 +28,12 @@ use object_store::prefix::PrefixStore;
 
 use super::files::LiveFiles;
 use super::location::LakeRoot;
+use super::log_state::contract_properties;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
 use super::whole_objects::{KeptObjects, WholeObjects};
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::contract::{CONTRACT_VERSION, PARTITION, columns};
+use crate::model::contract::{CONTRACT_VERSION, PARTITION};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
@@ -43,13 +44,13 @@ const COMMIT_TRIES: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A checkpoint is written at versions divisible by this.
-const CHECKPOINT_EVERY: u64 = 50;
+pub(super) const CHECKPOINT_EVERY: u64 = 50;
 
 /// Bytes of commits that a table's handle keeps.
 const KEPT_COMMITS: usize = 8 << 20;
 
 /// Table property that carries the contract's version.
-const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
+pub(super) const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
 
 /// A Delta table of this lake.
 #[derive(Clone)]
@@ -135,8 +136,13 @@ impl LakeTable {
     /// # Errors
     /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
     pub async fn load(&self) -> Result<Option<TableSnapshot>> {
+        self.newest().await?.map(|state| self.checked(state)).transpose()
+    }
+
+    /// Its newest version, not held against the contract.
+    pub(super) async fn newest(&self) -> Result<Option<DeltaTableState>> {
         match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
-            Ok(state) => self.checked(state).map(Some),
+            Ok(state) => Ok(Some(state)),
             // The kernel takes a missing table for a failure.
             Err(_) if !self.has_log().await? => Ok(None),
             Err(error) => Err(self.unavailable("can't be read", error)),
@@ -313,15 +319,8 @@ impl LakeTable {
     }
 
     async fn create(&self, promoted: &[Promoted]) -> Result<()> {
-        let statistics: Vec<&str> =
-            columns(self.signal).filter(|column| column.stats).map(|column| column.name).collect();
-        let configuration = [
-            ("delta.dataSkippingStatsColumns".to_owned(), statistics.join(",")),
-            ("delta.checkpointInterval".to_owned(), CHECKPOINT_EVERY.to_string()),
-            (CONTRACT_PROPERTY.to_owned(), CONTRACT_VERSION.to_string()),
-        ];
         let schema = delta_schema(self.signal, promoted)?;
-        let metadata = new_metadata(&schema, [PARTITION], configuration)
+        let metadata = new_metadata(&schema, [PARTITION], contract_properties(self.signal))
             .map_err(|error| Error::internal("no Delta metadata").with_source(error))?;
         let protocol: Protocol = serde_json::from_value(serde_json::json!({
             "minReaderVersion": 1, "minWriterVersion": 2,

@@ -1,5 +1,7 @@
-//! Jobs over a lake. In this version: [`check_files`], which holds the Delta log against what is stored.
+//! Work on a lake beside taking and asking.
 
 mod check;
 
-pub use check::{FileCheck, check_files};
+pub use check::{
+    Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
+};

@@ -33,6 +33,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::asked_time::{InAskedTime, bound_views};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::lookup::{Attr, MapLookupPlanner, MapValue};
@@ -137,6 +138,8 @@ impl QueryEngine {
             let attr = Arc::new(ScalarUDF::from(Attr::default()));
             state.register_udf(Arc::clone(&map_value)).map_err(from_datafusion)?;
             state.register_udf(attr).map_err(from_datafusion)?;
+            let in_asked_time = Arc::new(ScalarUDF::from(InAskedTime::default()));
+            state.register_udf(in_asked_time).map_err(from_datafusion)?;
             let span_of_log = Arc::new(ScalarUDF::from(SpanOfLog::new(budget.span_slack)));
             state.register_udf(span_of_log).map_err(from_datafusion)?;
         }
@@ -256,6 +259,7 @@ impl Planner {
         } else {
             plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
         };
+        let plan = bound_views(plan).map_err(from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
         execute_stream(plan, state.task_ctx()).map_err(from_datafusion)
     }

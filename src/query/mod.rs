@@ -11,9 +11,11 @@
 //! lookup_pushdown.rs  lookups into the scans
 //! span_match.rs       which span a log belongs to
 //! views.rs            the views of sql/
+//! asked_time.rs       a bound on a view's time bounds what the view reads
 //! ```
 
 mod adapter;
+mod asked_time;
 mod engine;
 mod error;
 mod file_reader;

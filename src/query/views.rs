@@ -22,6 +22,7 @@ pub const VIEWS: &[View] = &[
     View { name: "span_logs", sql: include_str!("../../sql/span_logs.sql") },
     View { name: "traces", sql: include_str!("../../sql/traces.sql") },
     View { name: "trace_timeline", sql: include_str!("../../sql/trace_timeline.sql") },
+    View { name: "service_health", sql: include_str!("../../sql/service_health.sql") },
 ];
 
 impl View {

@@ -18,6 +18,8 @@ pub struct ServerSettings {
     pub import: ImportSettings,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
     pub max_request_bytes: usize,
+    /// What `GET /v1/config` answers: an object without secrets.
+    pub config: serde_json::Value,
 }
 
 impl Default for ServerSettings {
@@ -28,6 +30,7 @@ impl Default for ServerSettings {
             http: Some(local(8710)),
             import: ImportSettings::default(),
             max_request_bytes: 64 * 1024 * 1024,
+            config: serde_json::json!({}),
         }
     }
 }

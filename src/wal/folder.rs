@@ -75,7 +75,7 @@ impl Folder {
 }
 
 impl Listing {
-    fn read(folder: &Path) -> Result<Self, WalError> {
+    pub(super) fn read(folder: &Path) -> Result<Self, WalError> {
         let mut listing = Self::default();
         let mut seen = Vec::new();
         for entry in fs::read_dir(folder).map_err(WalError::io("list", folder))? {
@@ -159,17 +159,25 @@ fn lock(folder: &Path) -> Result<File, WalError> {
 }
 
 fn writer_id(folder: &Path, listing: &Listing) -> Result<WriterId, WalError> {
+    if let Some(id) = read_writer_id(folder, listing)? {
+        return Ok(id);
+    }
+    let id = WriterId::random();
+    put(&folder.join("writer-id"), format!("{id}\n").as_bytes())?;
+    Ok(id)
+}
+
+/// The id of a folder, `None` for one that has neither id nor records yet.
+pub(super) fn read_writer_id(folder: &Path, listing: &Listing) -> Result<Option<WriterId>, WalError> {
     let path = folder.join("writer-id");
     if path.try_exists().map_err(WalError::io("look for", &path))? {
         let text = fs::read(&path).map_err(WalError::io("read", &path))?;
         let id = std::str::from_utf8(&text).ok().and_then(|text| Uuid::try_parse(text.trim_end()).ok());
-        return id.map(WriterId).ok_or_else(|| WalError::damaged(&path, 0, Damage::WriterIdUnreadable));
+        return id.map(|id| Some(WriterId(id))).ok_or_else(|| WalError::damaged(&path, 0, Damage::WriterIdUnreadable));
     }
     // A new id beside old records would make every table take them again.
     if !listing.segments.is_empty() || !listing.seen.is_empty() {
         return Err(WalError::damaged(&path, 0, Damage::WriterIdMissing));
     }
-    let id = WriterId::random();
-    put(&path, format!("{id}\n").as_bytes())?;
-    Ok(id)
+    Ok(None)
 }

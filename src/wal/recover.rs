@@ -83,7 +83,7 @@ pub(super) fn recover(folder: &Folder, listing: &Listing, repeats: RepeatWindow)
 
 /// Whether a segment may end in an unfinished write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tail {
+pub(super) enum Tail {
     Complete,
     MayBeTorn,
 }
@@ -158,7 +158,7 @@ fn settle(path: &Path, bytes: u64) -> Result<(), WalError> {
 }
 
 /// Returns only where the reader stands at a torn tail.
-fn refuse_damage(reader: &SegmentReader, flaw: Flaw, tail: Tail) -> Result<(), WalError> {
+pub(super) fn refuse_damage(reader: &SegmentReader, flaw: Flaw, tail: Tail) -> Result<(), WalError> {
     let seq = reader.next_seq;
     let damage = if !flaw.can_be_torn() {
         Damage::Contradiction { seq, flaw }

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod cli;
 mod crash;
 mod durability;
@@ -20,4 +21,5 @@ mod request_counts;
 mod roundtrip;
 mod senders;
 mod server_support;
+mod service_health;
 mod views;

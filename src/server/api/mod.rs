@@ -9,6 +9,7 @@
 
 mod accept;
 mod answer;
+mod config;
 mod flush;
 mod health;
 mod import;

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
+use super::config::configuration;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::import::import;
@@ -21,6 +22,7 @@ use crate::ingest::Store;
 use crate::query::QueryEngine;
 use crate::server::life::Life;
 use crate::server::room::Room;
+use crate::server::settings::ServerSettings;
 
 /// Questions that may be received at a time.
 const QUESTIONS_AT_ONCE: usize = 64;
@@ -34,13 +36,14 @@ pub(super) struct Api {
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
     pub(super) importing: tokio::sync::Mutex<()>,
+    pub(super) config: serde_json::Value,
 }
 
 /// The API's paths, for a door that listens on `address`.
 pub(in crate::server) fn routes(
     store: Arc<Store>,
     engine: Arc<QueryEngine>,
-    import_settings: ImportSettings,
+    settings: ServerSettings,
     life: Life,
     address: SocketAddr,
 ) -> Router {
@@ -50,6 +53,7 @@ pub(in crate::server) fn routes(
         .route("/v1/sql", post(sql))
         .route("/v1/flush", post(flush))
         .route("/v1/import", post(import))
+        .route("/v1/config", get(configuration))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -64,8 +68,9 @@ pub(in crate::server) fn routes(
             engine,
             life,
             room,
-            import: import_settings,
+            import: settings.import,
             importing: tokio::sync::Mutex::default(),
+            config: settings.config,
         }));
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
 }

@@ -1,0 +1,63 @@
+//! A stored Parquet file, read by ranges.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+/// Bytes fetched from a file's end at first: the footer of a usual file.
+const FOOTER_HINT: usize = 64 << 10;
+
+/// One file and its length.
+#[derive(Debug, Clone)]
+pub(super) struct StoreFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size: u64,
+}
+
+impl StoreFile {
+    pub(super) fn new(store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+        Self { store: Arc::clone(store), path, size }
+    }
+
+    /// Its footer.
+    pub(super) async fn footer(&mut self) -> Result<ParquetMetaData> {
+        let size = self.size;
+        ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_HINT)).load_and_finish(self, size).await
+    }
+}
+
+impl AsyncFileReader for StoreFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        async move {
+            let bytes = self.store.get_range(&self.path, range).await;
+            bytes.map_err(|error| ParquetError::External(Box::new(error)))
+        }
+        .boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        async move { self.footer().await.map(Arc::new) }.boxed()
+    }
+}
+
+/// Whether the store did not answer, as opposed to what it answered being no Parquet.
+pub(super) fn store_failed(error: &ParquetError) -> bool {
+    let ParquetError::External(source) = error else { return false };
+    // A range past the end of a file that is shorter than the log says is the file's fault, whatever a store calls it.
+    source.downcast_ref::<object_store::Error>().is_some_and(|error| {
+        !matches!(error, object_store::Error::NotFound { .. } | object_store::Error::Generic { .. })
+    })
+}
