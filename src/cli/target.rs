@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
-use bytes::Buf;
+use arc_swap::ArcSwap;
 use clap::Args;
-use futures::StreamExt;
 
 use super::args::LakeArgs;
+use super::arrow_answer::arrow_answer;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{LakeRoot, LakeTable};
+use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream};
 use crate::wal::WalSeq;
@@ -41,9 +39,13 @@ pub(crate) enum Target {
 /// A lake opened for reading.
 #[derive(Debug)]
 pub(crate) struct LocalLake {
+    root: LakeRoot,
     engine: QueryEngine,
-    tables: Vec<(Signal, Arc<TableState>)>,
+    tables: ArcSwap<Tables>,
 }
+
+/// The tables that there are, each at one version.
+type Tables = Vec<(Signal, Arc<TableState>)>;
 
 /// A server's HTTP API.
 #[derive(Debug, Clone)]
@@ -66,12 +68,7 @@ impl LocalLake {
     /// Opens a lake for reading. Its WAL is left alone: rows not yet flushed are not seen.
     pub(crate) async fn open(config: &Config) -> Result<Self> {
         let root = LakeRoot::parse(&config.lake)?;
-        let mut tables = Vec::new();
-        for signal in Signal::ALL {
-            if let Some(snapshot) = LakeTable::new(&root, signal)?.load().await? {
-                tables.push((signal, Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() })));
-            }
-        }
+        let tables = load_tables(&root, &Tables::new()).await?;
         if tables.is_empty() {
             return Err(Error::new(
                 ErrorKind::NotFound,
@@ -81,18 +78,41 @@ impl LocalLake {
                 ),
             ));
         }
-        let engine = QueryEngine::new(root, &config.query, tokio::runtime::Handle::current())?;
-        Ok(Self { engine, tables })
+        let engine = QueryEngine::new(root.clone(), &config.query, tokio::runtime::Handle::current())?;
+        Ok(Self { root, engine, tables: ArcSwap::from_pointee(tables) })
     }
 
-    /// The tables as they were when the lake was opened.
-    pub(crate) fn tables(&self) -> &[(Signal, Arc<TableState>)] {
-        &self.tables
+    /// The tables as they were when the lake was opened, or last refreshed.
+    pub(crate) fn tables(&self) -> Arc<Tables> {
+        self.tables.load_full()
+    }
+
+    /// Brings the tables up to their newest versions.
+    async fn refresh(&self) -> Result<()> {
+        let tables = load_tables(&self.root, &self.tables.load()).await?;
+        self.tables.store(Arc::new(tables));
+        Ok(())
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        self.engine.run(Pinned(self.tables.clone()), sql, Vec::new()).await
+        self.engine.run(Pinned(self.tables().to_vec()), sql, Vec::new()).await
     }
+}
+
+/// The newest version of every table there is; `known` ones cost only what was committed since.
+async fn load_tables(root: &LakeRoot, known: &Tables) -> Result<Tables> {
+    let mut tables = Vec::new();
+    for signal in Signal::ALL {
+        let table = LakeTable::new(root, signal)?;
+        let snapshot = match known.iter().find(|(known, _)| *known == signal) {
+            Some((_, state)) => Some(table.refresh(&state.snapshot).await?),
+            None => table.load().await?,
+        };
+        if let Some(snapshot) = snapshot {
+            tables.push((signal, Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() })));
+        }
+    }
+    Ok(tables)
 }
 
 impl Server {
@@ -124,15 +144,7 @@ impl Server {
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        let broken =
-            |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);
-        let response = self.post_sql(sql, "application/vnd.apache.arrow.stream").await?;
-        let body = response.bytes().await.map_err(|error| broken(error.to_string()))?;
-        let reader = StreamReader::try_new(body.reader(), None).map_err(|error| broken(error.to_string()))?;
-        let schema: SchemaRef = reader.schema();
-        let batches: Vec<Result<RecordBatch>> =
-            reader.map(|batch| batch.map_err(|error| broken(error.to_string()))).collect();
-        Ok(QueryStream { schema, batches: futures::stream::iter(batches).boxed() })
+        arrow_answer(&self.url, self.post_sql(sql, "application/vnd.apache.arrow.stream").await?).await
     }
 }
 
@@ -165,6 +177,34 @@ impl Target {
         match self {
             Self::Lake(lake) => lake.query(sql).await,
             Self::Server(server) => server.query(sql).await,
+        }
+    }
+
+    /// Sees what was committed since the lake was opened. A server does so by itself.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        match self {
+            Self::Lake(lake) => lake.refresh().await,
+            Self::Server(_) => Ok(()),
+        }
+    }
+
+    /// The promoted columns of a table; of a server, those that ship with the program.
+    pub(crate) async fn promoted(&self, signal: Signal) -> Result<Vec<Promoted>> {
+        match self {
+            Self::Lake(lake) => {
+                let tables = lake.tables();
+                let table = tables.iter().find(|(known, _)| *known == signal);
+                Ok(table.map_or_else(Vec::new, |(_, state)| state.snapshot.promoted().to_vec()))
+            }
+            Self::Server(_) => Ok(default_promoted()),
+        }
+    }
+
+    /// What is asked, for people.
+    pub(crate) fn display(&self) -> String {
+        match self {
+            Self::Lake(lake) => format!("the lake at {}", lake.root.display()),
+            Self::Server(server) => format!("the server at {}", server.url),
         }
     }
 }

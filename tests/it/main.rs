@@ -6,6 +6,7 @@
 mod support;
 
 mod cli;
+mod completions;
 mod crash;
 mod durability;
 mod handoff;
@@ -13,6 +14,7 @@ mod http_api;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod prompt;
 mod roundtrip;
 mod server_support;
 mod views;
