@@ -50,8 +50,9 @@ fn every_verb_has_a_manual_page() {
     stdout(telestrata().arg("man").arg("-o").arg(folder.path()));
     let page = |name: &str| std::fs::read_to_string(folder.path().join(format!("{name}.1"))).unwrap();
     let help = stdout(telestrata().arg("--help"));
-    let verbs =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).map_while(|line| line.split_whitespace().next());
+    // Two spaces before a verb; what is wrapped below it has more.
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let verbs = listed.filter_map(|line| line.strip_prefix("  ")?.split(' ').next().filter(|verb| !verb.is_empty()));
     let mut found = 0;
     for verb in verbs.filter(|verb| *verb != "help") {
         let page = page(&format!("telestrata-{verb}"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
@@ -139,11 +139,32 @@ impl Validator for Assistant {
     }
 }
 
-impl Hinter for Assistant {
-    type Hint = String;
+/// Shown on the empty line that Enter opens in an unfinished query: why nothing has happened yet.
+struct Unfinished;
+
+impl Hint for Unfinished {
+    fn display(&self) -> &'static str {
+        "-- a query ends with ; and Ctrl-C clears it"
+    }
+
+    fn completion(&self) -> Option<&str> {
+        None
+    }
 }
 
-impl Highlighter for Assistant {}
+impl Hinter for Assistant {
+    type Hint = Unfinished;
+
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<Unfinished> {
+        (pos == line.len() && line.ends_with('\n')).then_some(Unfinished)
+    }
+}
+
+impl Highlighter for Assistant {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> std::borrow::Cow<'h, str> {
+        format!("\x1b[2m{hint}\x1b[0m").into()
+    }
+}
 
 impl Helper for Assistant {}
 
@@ -151,7 +172,16 @@ impl Helper for Assistant {}
 fn is_whole(text: &str) -> bool {
     let scan = scan(text);
     let word = text.trim();
-    word.starts_with('\\') || matches!(word, "exit" | "quit" | "help") || scan.is_blank() || scan.is_ended(text)
+    word.starts_with('\\')
+        || matches!(word, "exit" | "quit" | "help")
+        || gives_up(text)
+        || scan.is_blank()
+        || scan.is_ended(text)
+}
+
+/// Whether the last line says `\q`: who is lost in an unfinished query wants to leave, also out of an open string.
+pub(super) fn gives_up(text: &str) -> bool {
+    text.lines().next_back().is_some_and(|line| line.trim() == "\\q")
 }
 
 #[cfg(test)]
@@ -163,6 +193,8 @@ mod tests {
     #[case("-- a thought", true)]
     #[case("\\d", true)]
     #[case("exit", true)]
+    #[case("select 'open\n\\q", true)]
+    #[case("select 1\n\\x", false)]
     #[case("select 1", false)]
     #[case("select 1;", true)]
     #[case("select 'a;", false)]

@@ -16,7 +16,7 @@ use super::caret::explain;
 use super::catalogue::Fetched;
 use super::command::{Command, help, parse};
 use super::describe::{describe, list};
-use super::editor::{Input, LineEditor};
+use super::editor::{Input, LineEditor, gives_up};
 use super::script::{Step, What, steps};
 use super::sink::{OutputFile, Screen};
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ pub(in crate::cli) async fn run(target: Target, format: OutputFormat, output: Op
     let mut editor = LineEditor::new(known)?;
     let output = output.as_deref().map(OutputFile::create).transpose()?;
     say(&format!(
-        "telestrata {}, {}. A query ends with `;`, \\? lists the commands, \\q leaves.\n",
+        "telestrata {}, {}\nA query ends with `;`, \\? lists the commands, \\q leaves.\n",
         env!("CARGO_PKG_VERSION"),
         target.display()
     ))?;
@@ -72,6 +72,7 @@ pub(in crate::cli) async fn run(target: Target, format: OutputFormat, output: Op
         match tokio::task::block_in_place(|| editor.read())? {
             Input::Cleared => {}
             Input::End => return Ok(()),
+            Input::Text(text) if gives_up(&text) => return Ok(()),
             Input::Text(text) => match session.run(&text, 0).await {
                 Ok(Next::Prompt) => {}
                 Ok(Next::Leave) => return Ok(()),

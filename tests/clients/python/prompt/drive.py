@@ -144,6 +144,7 @@ def history():
     second.expect("answer;")
     second.type(ENTER)
     second.expect(r"\| +42 \|(.|\n)*1 row")
+    second.prompt()
     assert second.leave() == 0
     path = os.path.join(home, ".local/state/telestrata/history")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
@@ -182,7 +183,7 @@ def paging():
     assert "paged: " not in terminal.ask("select body from logs order by body;", "10 rows ")
     assert terminal.leave() == 0
     # A pager that is left before the end ends the query, and nothing else.
-    terminal = start(lines=12, pager="head -n 3")
+    terminal = start(lines=12, pager="head -n 5")
     terminal.type("select a.body from " + ", ".join(f"logs {name}" for name in "abcdefghijkl") + ";" + ENTER)
     terminal.expect(r"\| log ")
     terminal.prompt()
