@@ -67,6 +67,8 @@ pub(super) async fn answer(target: &Target, sql: &str, manner: Manner, sink: &mu
         if !ready.is_empty() && sink.write(&ready).await? == Reader::Gone {
             return Ok(count);
         }
+        // Rows that are ready are shown without waiting, and Ctrl-C is to be heard in between.
+        tokio::task::yield_now().await;
     }
     let mut last = writer.finish()?.to_vec();
     // Below a table the count is a part of it, and goes through the pager with it.

@@ -6,7 +6,7 @@
 //!     |                   ^
 //! ```
 
-use super::super::render::{display_width, take_width};
+use super::super::render::{display_width, take_width, wrap};
 use crate::error::{Error, Position};
 
 /// Characters of the line that are shown before the place, where the line is wider than the screen.
@@ -15,7 +15,10 @@ const BEFORE: usize = 30;
 /// The error's message, and the place in `query` where it has one.
 pub(super) fn explain(error: &Error, query: &str, width: usize) -> String {
     let place = error.position().and_then(|position| point(position, query, width)).unwrap_or_default();
-    format!("error: {error}\n{place}")
+    let text = format!("error: {error}");
+    // The planner tells every column there is, which TAB and \d do better.
+    let text = text.split_once("\nValid fields are").map_or(text.as_str(), |(text, _)| text);
+    format!("{}\n{place}", wrap(text, width).join("\n"))
 }
 
 fn point(position: Position, query: &str, width: usize) -> Option<String> {
@@ -65,6 +68,12 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines.iter().all(|line| line.len() <= 80), "{text}");
         assert_eq!(lines[1].find("nothing"), lines[2].find('^'), "{text}");
+    }
+
+    #[test]
+    fn the_message_is_no_list_of_columns() {
+        let error = Error::invalid("No field named nothing.\nValid fields are logs.date, logs.time.");
+        assert_eq!(explain(&error, "select nothing", 80), "error: No field named nothing.\n");
     }
 
     #[test]

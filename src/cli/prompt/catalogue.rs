@@ -1,7 +1,7 @@
 //! What there is to complete: tables, views, their columns, functions, and attribute keys.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -36,8 +36,8 @@ impl Catalogue {
 pub(super) trait Known {
     /// The names, as far as they are known.
     fn catalogue(&self) -> Arc<Catalogue>;
-    /// The attribute keys of a table's recent records.
-    fn keys(&self, signal: Signal) -> Arc<AttributeKeys>;
+    /// The attribute keys of these tables' recent records.
+    fn keys(&self, signals: &[Signal]) -> Vec<Arc<AttributeKeys>>;
 }
 
 /// Names and keys of a lake or a server, fetched behind the prompt.
@@ -69,13 +69,15 @@ impl Known for Fetched {
         self.catalogue.get(PATIENCE).unwrap_or_default()
     }
 
-    fn keys(&self, signal: Signal) -> Arc<AttributeKeys> {
-        let Some((_, keys)) = Signal::ALL.iter().zip(&self.keys).find(|(known, _)| **known == signal) else {
-            return Arc::default();
-        };
-        let target = Arc::clone(&self.target);
-        keys.fetch(&self.runtime, || async move { attribute_keys(&target, signal).await });
-        keys.get(PATIENCE).unwrap_or_default()
+    fn keys(&self, signals: &[Signal]) -> Vec<Arc<AttributeKeys>> {
+        let wanted = Signal::ALL.into_iter().zip(&self.keys).filter(|(signal, _)| signals.contains(signal));
+        // All at once: they are waited for together.
+        for (signal, keys) in wanted.clone() {
+            let target = Arc::clone(&self.target);
+            keys.fetch(&self.runtime, || async move { attribute_keys(&target, signal).await });
+        }
+        let until = Instant::now() + PATIENCE;
+        wanted.filter_map(|(_, keys)| keys.get(until.saturating_duration_since(Instant::now()))).collect()
     }
 }
 

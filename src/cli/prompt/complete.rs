@@ -150,16 +150,13 @@ fn complete_command(line: &str, known: &dyn Known) -> Offer {
 }
 
 fn keys(cursor: &Cursor, map: Option<AttributeMap>, closing: &str, known: &dyn Known) -> Vec<Candidate> {
-    let mut candidates: Vec<Candidate> = signals(&cursor.relations)
-        .into_iter()
-        .flat_map(|signal| {
-            let keys = known.keys(signal);
-            let found = keys.of(map).filter(|key| key.starts_with(&cursor.typed));
-            let put =
-                |key: &str| Candidate { shown: key.to_owned(), put: format!("{}{closing}", key.replace('\'', "''")) };
-            found.map(put).collect::<Vec<_>>()
-        })
-        .collect();
+    let mut candidates = Vec::new();
+    for keys in known.keys(&signals(&cursor.relations)) {
+        let found = keys.of(map).filter(|key| key.starts_with(&cursor.typed));
+        candidates.extend(
+            found.map(|key| Candidate { shown: key.to_owned(), put: format!("{}{closing}", key.replace('\'', "''")) }),
+        );
+    }
     candidates.sort();
     candidates.dedup();
     candidates
@@ -236,12 +233,13 @@ mod tests {
             })
         }
 
-        fn keys(&self, signal: Signal) -> Arc<AttributeKeys> {
-            Arc::new(match signal {
+        fn keys(&self, signals: &[Signal]) -> Vec<Arc<AttributeKeys>> {
+            let keys = signals.iter().map(|signal| match signal {
                 Signal::Logs => AttributeKeys::new(&["log.iostream", "it's"], &[], &["host.name"]),
                 Signal::Spans => AttributeKeys::new(&["http.route", "http.method"], &["lib"], &["host.name"]),
                 Signal::Metrics => AttributeKeys::default(),
-            })
+            });
+            keys.map(Arc::new).collect()
         }
     }
 

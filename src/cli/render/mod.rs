@@ -25,7 +25,7 @@ use clap::ValueEnum;
 pub(super) use listing::{Align, listing};
 pub(super) use markdown::Markdown;
 pub(super) use table::{Table, rows_line, table};
-pub(super) use width::{display_width, take_width};
+pub(super) use width::{display_width, take_width, wrap};
 
 /// Where records take the place of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -16,8 +16,11 @@ use super::width::{cut, display_width, push_left, push_right};
 use super::{Expanded, Layout};
 use crate::error::{Error, Result};
 
-/// Rows of a chunk.
-const CHUNK_ROWS: usize = 10_000;
+/// Rows of a chunk where a program reads.
+const CHUNK_ROWS: usize = 5_000;
+
+/// Rows of a chunk on a terminal: the first lines come soon, and Ctrl-C between two chunks is soon heard.
+const TERMINAL_CHUNK_ROWS: usize = 500;
 
 /// Bytes of a chunk's batches.
 const CHUNK_BYTES: usize = 16 << 20;
@@ -73,14 +76,14 @@ impl Table {
         let mut out = String::new();
         let mut rest = batch;
         while rest.num_rows() > 0 {
-            let rows = rest.num_rows().min(CHUNK_ROWS - self.chunk_rows);
+            let rows = rest.num_rows().min(self.chunk_limit() - self.chunk_rows);
             let part = rest.slice(0, rows);
             rest = rest.slice(rows, rest.num_rows() - rows);
             self.chunk_rows += rows;
             // Of slices it is the whole that is counted: chunks are then smaller than they might be.
             self.chunk_bytes += part.get_array_memory_size();
             self.chunk.push(part);
-            if self.chunk_rows == CHUNK_ROWS || self.chunk_bytes >= CHUNK_BYTES {
+            if self.chunk_rows == self.chunk_limit() || self.chunk_bytes >= CHUNK_BYTES {
                 self.show_chunk(&mut out)?;
             }
         }
@@ -97,6 +100,10 @@ impl Table {
             self.push_border(&mut out);
         }
         Ok(out)
+    }
+
+    const fn chunk_limit(&self) -> usize {
+        if self.layout.width.is_some() { TERMINAL_CHUNK_ROWS } else { CHUNK_ROWS }
     }
 
     fn show_chunk(&mut self, out: &mut String) -> Result<()> {

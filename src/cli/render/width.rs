@@ -45,7 +45,7 @@ fn push_spaces(out: &mut String, count: usize) {
 }
 
 /// The lines of a text at most `width` columns wide, broken behind spaces where there are any.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<&str> {
+pub(in crate::cli) fn wrap(text: &str, width: usize) -> Vec<&str> {
     let mut lines = Vec::new();
     for line in text.split('\n') {
         let mut rest = line;
