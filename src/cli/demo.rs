@@ -8,7 +8,7 @@ use futures::FutureExt;
 
 use super::Done;
 use super::args::ConfigArgs;
-use super::render::table;
+use super::render::{Layout, table};
 use super::serve::{LocalServer, stop_signals};
 use super::target::{Server, Target};
 use crate::config::Config;
@@ -145,7 +145,7 @@ impl Demo {
         let target = Target::Server(Server::new(http)?);
         let answer = target.query(QUESTION).await?;
         let schema = std::sync::Arc::clone(&answer.schema);
-        println!("\n{}", table(&schema, &answer.collect().await?)?);
+        println!("\n{}", table(&schema, &answer.collect().await?, Layout::of_stdout())?);
         println!(
             "The shop's checkouts are slow in seconds 20 to 40 of every minute: payment waits for fraud scoring.\n"
         );

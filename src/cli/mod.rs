@@ -3,11 +3,16 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 partly done.
 
 mod args;
+mod arrow_answer;
 mod check;
+mod completions;
 mod config;
 mod demo;
 mod import;
+mod man;
+mod prompt;
 mod render;
+mod rows;
 mod say;
 mod serve;
 mod sql;
@@ -53,6 +58,10 @@ enum Verb {
     Check(check::Check),
     /// Show the configuration
     Config(config::Config),
+    /// Print a shell's completion script
+    Completions(completions::Completions),
+    /// Print a manual page, or write them all
+    Man(man::Man),
     /// See it at work: a small shop sends logs, spans and metrics, and SQL finds its slow dependency
     Demo(demo::Demo),
 }
@@ -78,6 +87,8 @@ pub fn main() -> ExitCode {
             Verb::Tables(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
+            Verb::Completions(verb) => verb.run(),
+            Verb::Man(verb) => verb.run(),
             Verb::Demo(verb) => verb.run().await,
         }
     });

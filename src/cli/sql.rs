@@ -1,16 +1,17 @@
-//! `telestrata sql`: a query, a file or standard input; every output format.
+//! `telestrata sql`: a query, a file or standard input, or a prompt; every output format.
 
 use std::io::{IsTerminal, Read, Write};
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use futures::StreamExt;
 
 use super::Done;
-use super::render::{markdown, table};
+use super::prompt;
+use super::render::{Layout, rows_line};
+use super::rows::{OutputFormat, RowWriter};
 use super::target::TargetArgs;
 use crate::error::{Error, Result};
-use crate::output::{Encoder, Format};
 use crate::query::QueryStream;
 
 #[derive(Debug, Args)]
@@ -18,8 +19,7 @@ pub(super) struct Sql {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// The query; `-` reads it from standard input
-    #[arg(required_unless_present = "file")]
+    /// The query; `-` reads it from standard input; without one, a prompt on a terminal
     query: Option<String>,
 
     /// Read the query from a file
@@ -35,42 +35,24 @@ pub(super) struct Sql {
     output: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OutputFormat {
-    /// A table on a terminal, CSV elsewhere; by the ending of --output's name
-    Auto,
-    /// Columns under their names
-    Table,
-    /// Comma-separated, with a header
-    Csv,
-    /// Tab-separated, with a header
-    Tsv,
-    /// One array of objects
-    Json,
-    /// One object a line
-    Ndjson,
-    /// A Markdown table
-    Markdown,
-    /// An Arrow IPC stream
-    Arrow,
-    /// A Parquet file
-    Parquet,
-}
-
 impl Sql {
     pub(super) async fn run(self) -> Result<Done> {
-        let query = self.query_text()?;
+        let Some(query) = self.query_text()? else {
+            prompt::run(self.target.open().await?, self.format, self.output).await?;
+            return Ok(Done::Wholly);
+        };
         let format = self.format();
         let target = self.target.open().await?;
         let stream = target.query(&query).await?;
-        let mut out: Box<dyn Write> = match &self.output {
-            Some(path) => Box::new(std::io::BufWriter::new(
-                std::fs::File::create(path)
-                    .map_err(|error| Error::config(format!("can't write {}", path.display())).with_source(error))?,
-            )),
-            None => Box::new(std::io::stdout().lock()),
+        let (mut out, layout): (Box<dyn Write>, Layout) = match &self.output {
+            Some(path) => {
+                let file = std::fs::File::create(path)
+                    .map_err(|error| Error::config(format!("can't write {}", path.display())).with_source(error))?;
+                (Box::new(std::io::BufWriter::new(file)), Layout::default())
+            }
+            None => (Box::new(std::io::stdout().lock()), Layout::of_stdout()),
         };
-        let written = write_rows(stream, format, &mut out).await;
+        let written = write_rows(stream, format, layout, &mut out).await;
         match written.and_then(|()| out.flush().map_err(write_error)) {
             // The reader of a pipe may have seen enough.
             Err(error) if is_broken_pipe(&error) => Ok(Done::Wholly),
@@ -79,9 +61,10 @@ impl Sql {
         }
     }
 
-    fn query_text(&self) -> Result<String> {
+    /// The query, `None` where a person at a terminal is to be asked.
+    fn query_text(&self) -> Result<Option<String>> {
         match (&self.query, &self.file) {
-            (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
+            (_, Some(file)) => std::fs::read_to_string(file).map(Some).map_err(|error| {
                 Error::config(format!("can't read the query from {}", file.display())).with_source(error)
             }),
             (Some(query), _) if query == "-" => {
@@ -89,54 +72,38 @@ impl Sql {
                 std::io::stdin()
                     .read_to_string(&mut text)
                     .map_err(|error| Error::config("can't read the query from standard input").with_source(error))?;
-                Ok(text)
+                Ok(Some(text))
             }
-            (Some(query), _) => Ok(query.clone()),
-            (None, None) => Err(Error::config("no query; give one, or -f FILE, or - for standard input")),
+            (Some(query), _) => Ok(Some(query.clone())),
+            (None, None) if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => Ok(None),
+            (None, None) => Err(Error::config(
+                "no query; give one, or -f FILE, or - for standard input; the prompt needs a terminal",
+            )),
         }
     }
 
     fn format(&self) -> OutputFormat {
-        if self.format != OutputFormat::Auto {
-            return self.format;
-        }
         match &self.output {
-            Some(path) => match path.extension().and_then(|extension| extension.to_str()) {
-                Some("json") => OutputFormat::Json,
-                Some("ndjson" | "jsonl") => OutputFormat::Ndjson,
-                Some("tsv") => OutputFormat::Tsv,
-                Some("md") => OutputFormat::Markdown,
-                Some("arrow" | "arrows") => OutputFormat::Arrow,
-                Some("parquet") => OutputFormat::Parquet,
-                _ => OutputFormat::Csv,
-            },
-            None if std::io::stdout().is_terminal() => OutputFormat::Table,
-            None => OutputFormat::Csv,
+            Some(path) => self.format.of_file(path),
+            None if self.format == OutputFormat::Auto && std::io::stdout().is_terminal() => OutputFormat::Table,
+            None => self.format,
         }
     }
 }
 
-async fn write_rows(mut stream: QueryStream, format: OutputFormat, out: &mut dyn Write) -> Result<()> {
-    let format = match format {
-        OutputFormat::Auto | OutputFormat::Csv => Format::Csv,
-        OutputFormat::Tsv => Format::Tsv,
-        OutputFormat::Json => Format::Json,
-        OutputFormat::Ndjson => Format::Ndjson,
-        OutputFormat::Arrow => Format::Arrow,
-        OutputFormat::Parquet => Format::Parquet,
-        OutputFormat::Table | OutputFormat::Markdown => {
-            let schema = std::sync::Arc::clone(&stream.schema);
-            let batches = stream.collect().await?;
-            let text =
-                if format == OutputFormat::Table { table(&schema, &batches)? } else { markdown(&schema, &batches)? };
-            return out.write_all(text.as_bytes()).map_err(write_error);
-        }
-    };
-    let mut encoder = Encoder::new(format, &stream.schema)?;
+async fn write_rows(mut stream: QueryStream, format: OutputFormat, layout: Layout, out: &mut dyn Write) -> Result<()> {
+    let mut writer = RowWriter::new(format, &stream.schema, layout)?;
+    let mut rows = 0;
     while let Some(batch) = stream.batches.next().await {
-        out.write_all(&encoder.write(&batch?)?).map_err(write_error)?;
+        let batch = batch?;
+        rows += batch.num_rows();
+        out.write_all(&writer.write(batch)?).map_err(write_error)?;
     }
-    out.write_all(&encoder.finish()?).map_err(write_error)
+    out.write_all(&writer.finish()?).map_err(write_error)?;
+    if format == OutputFormat::Table {
+        writeln!(out, "{}", rows_line(rows)).map_err(write_error)?;
+    }
+    Ok(())
 }
 
 fn write_error(error: std::io::Error) -> Error {

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::render::{Align, Layout, listing};
 use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
@@ -53,25 +54,28 @@ impl Tables {
             say(&text)?;
             return Ok(Done::Wholly);
         }
-        _ = writeln!(text, "{:<16}{:>14}{:>8}{:>12}  dates", "table", "rows", "files", "size");
-        for row in &rows {
+        let width = Layout::of_stdout().width;
+        let mut lines = vec![["table", "rows", "files", "size", "dates"].map(str::to_owned)];
+        lines.extend(rows.iter().map(|row| {
             let cell = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("-");
             let number = |key: &str| row.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-            _ = writeln!(
-                text,
-                "{:<16}{:>14}{:>8}{:>12}  {} to {}",
-                cell("name"),
-                number("rows"),
-                number("files"),
+            [
+                cell("name").to_owned(),
+                number("rows").to_string(),
+                number("files").to_string(),
                 bytesize::ByteSize(number("bytes")).to_string(),
-                cell("first_date"),
-                cell("last_date"),
-            );
-        }
-        _ = writeln!(text, "\nview");
-        for view in VIEWS {
-            _ = writeln!(text, "{:<16}{}", view.name, view.documentation().lines().next().unwrap_or_default());
-        }
+                format!("{} to {}", cell("first_date"), cell("last_date")),
+            ]
+        }));
+        text.push_str(&listing([Align::Left, Align::Right, Align::Right, Align::Right, Align::Left], &lines, width));
+        let mut lines = vec![["view", ""].map(str::to_owned)];
+        lines.extend(
+            VIEWS
+                .iter()
+                .map(|view| [view.name.to_owned(), view.documentation().lines().next().unwrap_or_default().to_owned()]),
+        );
+        text.push('\n');
+        text.push_str(&listing([Align::Left, Align::Left], &lines, width));
         say(&text)?;
         Ok(Done::Wholly)
     }

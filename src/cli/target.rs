@@ -3,19 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
-use bytes::Buf;
 use clap::Args;
-use futures::StreamExt;
 use tokio::sync::Mutex;
 
 use super::args::LakeArgs;
+use super::arrow_answer::arrow_answer;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable};
+use crate::lake::{LakeRoot, LakeTable, TableSnapshot};
+use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream};
 use crate::wal::WalSeq;
@@ -43,10 +40,23 @@ pub(crate) enum Target {
 /// A lake opened for reading.
 #[derive(Debug)]
 pub(crate) struct LocalLake {
-    engine: QueryEngine,
     root: LakeRoot,
+    engine: QueryEngine,
     /// What was opened so far; `None` for a table that is not there.
-    opened: Mutex<HashMap<Signal, Option<Arc<TableState>>>>,
+    opened: Mutex<HashMap<Signal, Option<Opened>>>,
+}
+
+/// A table and the version of it that is looked at.
+#[derive(Debug, Clone)]
+struct Opened {
+    table: LakeTable,
+    state: Arc<TableState>,
+}
+
+impl Opened {
+    fn at(table: LakeTable, snapshot: TableSnapshot) -> Self {
+        Self { table, state: Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() }) }
+    }
 }
 
 /// A server's HTTP API.
@@ -72,10 +82,10 @@ impl LocalLake {
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let root = config.lake.clone();
         let engine = QueryEngine::new(root.clone(), &config.query, tokio::runtime::Handle::current())?;
-        Ok(Self { engine, root, opened: Mutex::default() })
+        Ok(Self { root, engine, opened: Mutex::default() })
     }
 
-    /// The tables of these signals that are there, each as it was when it was first opened.
+    /// The tables of these signals that are there, each as it was when it was first opened, or last refreshed.
     ///
     /// # Errors
     /// `NotFound` where none of them is there; what opening one met.
@@ -83,12 +93,12 @@ impl LocalLake {
         let mut opened = self.opened.lock().await;
         let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
         let loaded = futures::future::try_join_all(missing.map(|signal| async move {
-            let snapshot = LakeTable::new(&self.root, signal)?.load().await?;
-            let state = |snapshot| Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() });
-            Ok::<_, Error>((signal, snapshot.map(state)))
+            let table = LakeTable::new(&self.root, signal)?;
+            let snapshot = table.load().await?;
+            Ok::<_, Error>((signal, snapshot.map(|snapshot| Opened::at(table, snapshot))))
         }));
         opened.extend(loaded.await?);
-        let there = |signal: &Signal| Some((*signal, Arc::clone(opened.get(signal)?.as_ref()?)));
+        let there = |signal: &Signal| Some((*signal, Arc::clone(&opened.get(signal)?.as_ref()?.state)));
         let tables: Vec<_> = signals.iter().filter_map(there).collect();
         drop(opened);
         if tables.is_empty() && (1..Signal::ALL.len()).contains(&signals.len()) {
@@ -105,6 +115,21 @@ impl LocalLake {
             ));
         }
         Ok(tables)
+    }
+
+    /// Brings what is open up to the newest versions.
+    async fn refresh(&self) -> Result<()> {
+        let mut opened = self.opened.lock().await;
+        // What was not there is looked for again when it is needed.
+        opened.retain(|_, opened| opened.is_some());
+        let newer = opened.iter().filter_map(|(signal, opened)| Some((*signal, opened.clone()?)));
+        let newer = futures::future::try_join_all(newer.map(|(signal, opened)| async move {
+            let snapshot = opened.table.refresh(&opened.state.snapshot).await?;
+            Ok::<_, Error>((signal, Some(Opened::at(opened.table, snapshot))))
+        }));
+        let newer = newer.await?;
+        opened.extend(newer);
+        Ok(())
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
@@ -168,15 +193,7 @@ impl Server {
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        let broken =
-            |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);
-        let response = self.post_sql(sql, "application/vnd.apache.arrow.stream").await?;
-        let body = response.bytes().await.map_err(|error| broken(error.to_string()))?;
-        let reader = StreamReader::try_new(body.reader(), None).map_err(|error| broken(error.to_string()))?;
-        let schema: SchemaRef = reader.schema();
-        let batches: Vec<Result<RecordBatch>> =
-            reader.map(|batch| batch.map_err(|error| broken(error.to_string()))).collect();
-        Ok(QueryStream { schema, batches: futures::stream::iter(batches).boxed() })
+        arrow_answer(&self.url, self.post_sql(sql, "application/vnd.apache.arrow.stream").await?).await
     }
 }
 
@@ -209,6 +226,34 @@ impl Target {
         match self {
             Self::Lake(lake) => lake.query(sql).await,
             Self::Server(server) => server.query(sql).await,
+        }
+    }
+
+    /// Sees what was committed since the lake was opened. A server does so by itself.
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        match self {
+            Self::Lake(lake) => lake.refresh().await,
+            Self::Server(_) => Ok(()),
+        }
+    }
+
+    /// The promoted columns of a table; of a server, those that ship with the program.
+    pub(crate) async fn promoted(&self, signal: Signal) -> Result<Vec<Promoted>> {
+        match self {
+            Self::Lake(lake) => {
+                let tables = lake.tables(&[signal]).await?;
+                let table = tables.iter().find(|(known, _)| *known == signal);
+                Ok(table.map_or_else(Vec::new, |(_, state)| state.snapshot.promoted().to_vec()))
+            }
+            Self::Server(_) => Ok(default_promoted()),
+        }
+    }
+
+    /// What is asked, for people.
+    pub(crate) fn display(&self) -> String {
+        match self {
+            Self::Lake(lake) => format!("the lake at {}", lake.root.display()),
+            Self::Server(server) => format!("the server at {}", server.url),
         }
     }
 }

@@ -157,10 +157,10 @@ fn sql_prints_every_format_and_reads_every_source() {
     assert_eq!(serde_json::from_str::<Value>(&with("json")).unwrap().as_array().unwrap().len(), 2);
     assert_eq!(
         with("markdown"),
-        "| body | level | event_name |\n| --- | --- | --- |\n| log 0 | 9 | NULL |\n| log 1 | 9 | NULL |\n"
+        "| body | level | event_name |\n| --- | ---: | --- |\n| log 0 | 9 | NULL |\n| log 1 | 9 | NULL |\n"
     );
     let table = with("table");
-    assert!(table.contains("| log 0 | 9     | NULL       |") && table.ends_with("2 rows\n"), "{table}");
+    assert!(table.contains("| log 0 |     9 | NULL       |") && table.ends_with("2 rows\n"), "{table}");
     assert_eq!(stdout(&run(home.verb("sql").arg(query))), with("csv"), "CSV where no one looks");
 
     std::fs::write(home.path().join("q.sql"), query).unwrap();
@@ -168,6 +168,17 @@ fn sql_prints_every_format_and_reads_every_source() {
     let mut piped = home.verb("sql").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     piped.stdin.take().unwrap().write_all(query.as_bytes()).unwrap();
     assert_eq!(stdout(&piped.wait_with_output().unwrap()), with("csv"));
+
+    let maps = format!("select '{}' as long, attributes from logs limit 1", "x".repeat(300));
+    let maps = stdout(&run(home.verb("sql").args([&maps, "--format", "table"])));
+    assert!(
+        maps.contains(&"x".repeat(300)) && maps.contains("| {number: "),
+        "whole, as a person would write it: {maps}"
+    );
+
+    let none = run(home.verb("sql").stdin(Stdio::null()));
+    assert_eq!(none.status.code(), Some(2), "no prompt without a terminal");
+    assert!(String::from_utf8(none.stderr).unwrap().contains("- for standard input"));
 
     for name in ["out.parquet", "out.arrow"] {
         stdout(&run(home.verb("sql").args([query, "-o", name])));

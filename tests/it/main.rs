@@ -7,6 +7,7 @@ mod support;
 
 mod check;
 mod cli;
+mod completions;
 mod crash;
 mod durability;
 mod handoff;
@@ -16,6 +17,7 @@ mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod prompt;
 mod readers;
 mod request_counts;
 mod roundtrip;

@@ -39,8 +39,19 @@ impl StoreFile {
 impl AsyncFileReader for StoreFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
         async move {
-            let bytes = self.store.get_range(&self.path, range).await;
-            bytes.map_err(|error| ParquetError::External(Box::new(error)))
+            let end = range.end;
+            let error = match self.store.get_range(&self.path, range).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => error,
+            };
+            // What a range past the end is called, each store decides for itself.
+            match self.store.head(&self.path).await {
+                Ok(object) if object.size < end => Err(ParquetError::EOF(format!(
+                    "the file has {} bytes where the log says {}",
+                    object.size, self.size
+                ))),
+                _ => Err(ParquetError::External(Box::new(error))),
+            }
         }
         .boxed()
     }
@@ -56,8 +67,6 @@ impl AsyncFileReader for StoreFile {
 /// Whether the store did not answer, as opposed to what it answered being no Parquet.
 pub(super) fn store_failed(error: &ParquetError) -> bool {
     let ParquetError::External(source) = error else { return false };
-    // A range past the end of a file that is shorter than the log says is the file's fault, whatever a store calls it.
-    source.downcast_ref::<object_store::Error>().is_some_and(|error| {
-        !matches!(error, object_store::Error::NotFound { .. } | object_store::Error::Generic { .. })
-    })
+    let error = source.downcast_ref::<object_store::Error>();
+    error.is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
 }

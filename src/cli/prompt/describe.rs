@@ -1,0 +1,123 @@
+//! `\d`: the tables and views, and the columns of one.
+
+use std::fmt::Write as _;
+
+use arrow::datatypes::{DataType, SchemaRef};
+
+use super::super::render::{Align, listing};
+use super::super::target::Target;
+use super::catalogue::texts;
+use crate::error::Result;
+use crate::model::contract::columns;
+use crate::model::signal::Signal;
+use crate::query::View;
+
+/// Every table and view, with what a row of it is.
+pub(super) async fn list(target: &Target, width: Option<usize>) -> Result<String> {
+    let mut rows = Vec::new();
+    for batch in target.query(include_str!("tables.sql")).await?.collect().await? {
+        for (name, kind) in texts(&batch, 0)?.into_iter().zip(texts(&batch, 1)?) {
+            let kind = if kind == "VIEW" { "view" } else { "table" };
+            let what = match (View::named(&name), Signal::from_table(&name)) {
+                (Some(view), _) => view.documentation().lines().next().unwrap_or_default().to_owned(),
+                (None, Some(Signal::Logs)) => "One row a log record.".to_owned(),
+                (None, Some(Signal::Spans)) => "One row a span.".to_owned(),
+                (None, Some(Signal::Metrics)) => "One row a data point of a metric.".to_owned(),
+                (None, None) => String::new(),
+            };
+            rows.push([name, kind.to_owned(), what]);
+        }
+    }
+    Ok(listing([Align::Left; 3], &rows, width))
+}
+
+/// The columns of a table or view; of a view its head comment before.
+pub(super) async fn describe(target: &Target, name: &str, width: Option<usize>) -> Result<String> {
+    let name = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_lowercase(),
+    };
+    let schema = target.query(&format!("SELECT * FROM {} LIMIT 0", quoted(&name))).await?.schema;
+    let mut text = String::new();
+    let rows: Vec<[String; 3]> = match View::named(&name) {
+        Some(view) => {
+            // Writing to a String does not fail.
+            _ = writeln!(text, "View {name}. {}\n", view.documentation().trim_end());
+            schema
+                .fields()
+                .iter()
+                .map(|field| [field.name().clone(), type_name(field.data_type()), String::new()])
+                .collect()
+        }
+        None => {
+            _ = writeln!(text, "Table {name}, {} columns.\n", schema.fields().len());
+            table_rows(target, &name, &schema).await?
+        }
+    };
+    text.push_str(&listing([Align::Left; 3], &rows, width));
+    Ok(text)
+}
+
+async fn table_rows(target: &Target, name: &str, schema: &SchemaRef) -> Result<Vec<[String; 3]>> {
+    let signal = Signal::from_table(name);
+    let promoted = match signal {
+        Some(signal) => target.promoted(signal).await?,
+        None => Vec::new(),
+    };
+    let comment = |column: &str| {
+        let own = signal.and_then(|signal| columns(signal).find(|known| known.name == column));
+        own.map(|known| known.documentation())
+            .or_else(|| promoted.iter().find(|known| known.name == column).map(|known| known.comment()))
+            .unwrap_or_default()
+    };
+    let fields = schema.fields().iter();
+    Ok(fields.map(|field| [field.name().clone(), type_name(field.data_type()), comment(field.name())]).collect())
+}
+
+/// An identifier as SQL takes it, whatever is in it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A type in SQL's words.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        DataType::Int8 => "tinyint".to_owned(),
+        DataType::Int16 => "smallint".to_owned(),
+        DataType::Int32 => "int".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::UInt64 => "bigint unsigned".to_owned(),
+        DataType::Float32 => "real".to_owned(),
+        DataType::Float64 => "double".to_owned(),
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Date32 => "date".to_owned(),
+        DataType::Timestamp(..) => "timestamp".to_owned(),
+        DataType::Map(..) => "map".to_owned(),
+        DataType::Struct(_) => "struct".to_owned(),
+        DataType::List(item) | DataType::LargeList(item) => format!("list of {}", type_name(item.data_type())),
+        DataType::Dictionary(_, values) => type_name(values),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::table_schema;
+
+    #[test]
+    fn every_type_of_the_contract_has_a_name_of_sql() {
+        for signal in Signal::ALL {
+            for field in table_schema(signal, &[]).fields() {
+                let name = type_name(field.data_type());
+                assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == ' '), "{}: {name}", field.name());
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_is_never_more_than_a_name() {
+        assert_eq!(quoted("logs\" limit 5; --"), "\"logs\"\" limit 5; --\"");
+    }
+}

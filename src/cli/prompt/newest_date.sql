@@ -1,0 +1,1 @@
+SELECT max(date) AS date FROM {table}
