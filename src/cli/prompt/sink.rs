@@ -38,7 +38,7 @@ pub(super) struct Screen {
 enum State {
     /// Held back until it is known to fit.
     Held(Vec<u8>),
-    Paged(Pager),
+    Paged(Box<Pager>),
     Direct,
 }
 
@@ -68,7 +68,7 @@ impl Screen {
                 match Pager::start() {
                     Ok(mut pager) => {
                         let reader = pager.write(&held).await;
-                        self.state = State::Paged(pager);
+                        self.state = State::Paged(Box::new(pager));
                         reader
                     }
                     Err(error) => {

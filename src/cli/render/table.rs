@@ -117,7 +117,6 @@ impl Table {
         self.widen(&columns);
         let frame = 3 * self.wishes.len() + 1;
         let whole = || self.wishes.iter().map(|wish| wish.whole).collect();
-        let least = || self.wishes.iter().map(|wish| wish.least).collect();
         let fitting = match self.layout.width {
             None => Some(whole()),
             Some(width) => width.checked_sub(frame).and_then(|room| fit(&self.wishes, room)),
@@ -128,7 +127,8 @@ impl Table {
             None if first && self.layout.expanded == Expanded::Auto => {
                 return self.show_records(&chunk, out).map_err(failed);
             }
-            None => least(),
+            // Asked for whatever its width: a pager scrolls sideways.
+            None => whole(),
         };
         self.form = Some(Form::Table);
         if first {

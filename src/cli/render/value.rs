@@ -253,7 +253,7 @@ fn push_escaped(out: &mut String, text: &str, breaks: Breaks) {
             ('\t', Breaks::Escaped) => out.push_str("\\t"),
             // Those that turn the reading direction can make a line say what it does not.
             ('\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}', _) => {
-                _ = write!(out, "\\u{:04x}", u32::from(character))
+                _ = write!(out, "\\u{:04x}", u32::from(character));
             }
             (character, _) if character.is_control() => _ = write!(out, "\\x{:02x}", u32::from(character)),
             (character, _) => out.push(character),
