@@ -12,6 +12,7 @@ use object_store::prefix::PrefixStore;
 use url::Url;
 
 use super::local_store::DurableLocalStore;
+use super::whole_reads::WholeReads;
 use crate::error::{Error, Result};
 
 /// The root of a lake.
@@ -57,7 +58,7 @@ impl LakeRoot {
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store }
+        Self { url, store: Arc::new(WholeReads(store)) }
     }
 
     /// The URL, with a slash at its end.

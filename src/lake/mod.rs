@@ -6,11 +6,13 @@
 //! ```text
 //! location.rs     root as a URL and its object store
 //! local_store.rs  a local folder with durable writes
+//! whole_reads.rs  a store whose reads are whole, or an error
 //! schema.rs       contract -> Delta schema, and back
 //! parquet.rs      writer settings
 //! stats.rs        per-file statistics
 //! sort.rs         the order of rows over many batches
 //! write.rs        rows -> sorted files, one a date
+//! upload.rs       bytes -> an object, in parts where it is large
 //! table.rs        snapshots and commits
 //! files.rs        the live files of a snapshot
 //! readme.rs       the note for people at the lake's root
@@ -25,6 +27,8 @@ mod schema;
 mod sort;
 mod stats;
 mod table;
+mod upload;
+mod whole_reads;
 mod write;
 
 pub use files::{FileStatistics, LiveFile, LiveFiles};

@@ -33,11 +33,8 @@ use crate::model::contract::{CONTRACT_VERSION, PARTITION, columns};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
-/// Tries of a commit before it is given up, with doubling pauses in between.
-const COMMIT_TRIES: u32 = 8;
-
-/// The first pause between two tries.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Pauses before the further tries of a commit, in ms. None at first: who has lost a race needs no rest.
+const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
 /// A checkpoint is written at versions divisible by this.
 const CHECKPOINT_EVERY: u64 = 50;
@@ -147,26 +144,31 @@ impl LakeTable {
     /// # Errors
     /// As [`Self::load`]; `Config` where a promoted column is already there with another definition.
     pub async fn load_or_create(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..COMMIT_TRIES {
-            let outcome = match self.load().await? {
-                None => self.create(promoted).await,
-                Some(snapshot) => {
-                    let added = missing_promoted(self.signal, &snapshot, promoted)?;
-                    if added.is_empty() {
-                        return Ok(snapshot);
-                    }
-                    self.add_promoted(&snapshot, &added).await
-                }
-            };
-            // Whether it was ours or another's commit that made it: the next load tells.
-            if let Err(error) = outcome {
-                tracing::warn!(table = %self.signal, %error, "creating or widening the table failed; trying again");
-                tokio::time::sleep(pause).await;
-                pause *= 2;
+        let mut outcome = self.create_or_widen(promoted).await;
+        for pause in PAUSES {
+            let Err(error) = &outcome else { break };
+            if error.kind() != ErrorKind::Unavailable {
+                break;
             }
+            tracing::warn!(table = %self.signal, %error, "the table could not be opened; trying again");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            outcome = self.create_or_widen(promoted).await;
         }
-        Err(Error::unavailable(format!("table `{}` can't be created or widened; see the log", self.signal)))
+        outcome
+    }
+
+    /// After an error the table may be made or widened all the same, by this call or by another: the next one sees.
+    async fn create_or_widen(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
+        let snapshot = match self.load().await? {
+            Some(snapshot) => snapshot,
+            None => {
+                self.create(promoted).await?;
+                let made = self.load().await?;
+                made.ok_or_else(|| Error::unavailable(format!("table `{}` was made and is not there", self.signal)))?
+            }
+        };
+        let added = missing_promoted(self.signal, &snapshot, promoted)?;
+        if added.is_empty() { Ok(snapshot) } else { self.add_promoted(&snapshot, &added).await }
     }
 
     /// The snapshot brought up to the newest version.
@@ -197,36 +199,68 @@ impl LakeTable {
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
     pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txn: &AppendTxn) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
-        let mut pause = FIRST_PAUSE;
-        let mut last = None;
-        for attempt in 0..COMMIT_TRIES {
-            if attempt > 0 {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-                snapshot = match self.refresh(&snapshot).await {
-                    Ok(snapshot) => snapshot,
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        last = Some(error);
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                match self.committed(&snapshot, &txn.app_id).await? {
-                    Some(version) if version == txn.version => return Ok(snapshot),
-                    version if version == txn.after => {}
-                    version => return Err(self.fenced(txn, version)),
-                }
+        let mut outcome = self.commit_append(&snapshot, files, txn).await;
+        for pause in PAUSES {
+            let Err(error) = &outcome else { break };
+            if error.kind() != ErrorKind::Unavailable {
+                break;
             }
-            match self.commit_append(&snapshot, files, txn).await {
-                Ok(snapshot) => return Ok(snapshot),
-                Err(error) => {
-                    tracing::warn!(table = %self.signal, %error, attempt, "a commit did not go through; reloading");
-                    last = Some(error);
-                }
-            }
+            tracing::warn!(table = %self.signal, %error, "a commit did not go through; reloading");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            outcome = self.append_unless_in(&mut snapshot, files, txn).await;
         }
-        Err(last
-            .unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
+        outcome
+    }
+
+    /// Commits on top of the newest version, unless that says that the files are in.
+    async fn append_unless_in(
+        &self,
+        snapshot: &mut TableSnapshot,
+        files: &[DataFile],
+        txn: &AppendTxn,
+    ) -> Result<TableSnapshot> {
+        *snapshot = self.refresh(snapshot).await?;
+        match self.committed(snapshot, &txn.app_id).await? {
+            Some(version) if version == txn.version => Ok(snapshot.clone()),
+            version if version == txn.after => self.commit_append(snapshot, files, txn).await,
+            version => Err(self.fenced(txn, version)),
+        }
+    }
+
+    /// Bars the commits of an earlier life of this application, which may still be on their way to the store: they
+    /// were all for the version after `base` or before. When this returns that version is taken, by such a commit, by
+    /// another writer's, or by an empty one made here. Answers the newest version, and up to which sequence the
+    /// application's appends are in it, for good.
+    ///
+    /// # Errors
+    /// `Unavailable` after the last try.
+    pub async fn take_over(&self, base: &TableSnapshot, app_id: &str) -> Result<(TableSnapshot, Option<i64>)> {
+        let mut newest = base.clone();
+        let mut outcome = self.take_next_version(base, &mut newest, app_id).await;
+        for pause in PAUSES {
+            let Err(error) = &outcome else { break };
+            if error.kind() != ErrorKind::Unavailable {
+                break;
+            }
+            tracing::warn!(table = %self.signal, %error, "the last run's commits could not be barred; trying again");
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            outcome = self.take_next_version(base, &mut newest, app_id).await;
+        }
+        outcome.map(|committed| (newest, committed))
+    }
+
+    async fn take_next_version(
+        &self,
+        base: &TableSnapshot,
+        newest: &mut TableSnapshot,
+        app_id: &str,
+    ) -> Result<Option<i64>> {
+        *newest = self.refresh(newest).await?;
+        if newest.version() == base.version() {
+            let state = self.commit(newest, Vec::new(), append_operation(), None).await?;
+            *newest = self.checked(state)?;
+        }
+        self.committed(newest, app_id).await
     }
 
     fn fenced(&self, txn: &AppendTxn, found: Option<i64>) -> Error {
@@ -248,13 +282,8 @@ impl LakeTable {
     ) -> Result<TableSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
         let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![PARTITION.to_owned()]),
-            predicate: None,
-        };
         let transaction = Transaction::new(&txn.app_id, txn.version);
-        let state = self.commit(snapshot, actions, operation, Some(transaction)).await?;
+        let state = self.commit(snapshot, actions, append_operation(), Some(transaction)).await?;
         if state.version() == snapshot.version() + 1 {
             let files = Arc::new(snapshot.files.with_added(files, now));
             return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
@@ -317,7 +346,7 @@ impl LakeTable {
         Ok(())
     }
 
-    async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<()> {
+    async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<TableSnapshot> {
         let metadata = snapshot.state.metadata();
         let schema = with_promoted(snapshot.state.schema().as_ref(), added)?;
         let mut value = serde_json::to_value(metadata)
@@ -335,8 +364,8 @@ impl LakeTable {
             })
             .collect();
         let operation = DeltaOperation::AddColumn { fields };
-        self.commit(snapshot, vec![Action::Metadata(metadata)], operation, None).await?;
-        Ok(())
+        let state = self.commit(snapshot, vec![Action::Metadata(metadata)], operation, None).await?;
+        self.checked(state)
     }
 
     /// Writes a checkpoint where this version is due for one.
@@ -409,6 +438,10 @@ fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted
         }
     }
     Ok(missing)
+}
+
+fn append_operation() -> DeltaOperation {
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![PARTITION.to_owned()]), predicate: None }
 }
 
 fn add_action(file: &DataFile, now_ms: i64) -> Result<Action> {

@@ -18,6 +18,7 @@ use crate::support::fault_store::{Fault, FaultStore, Op, Plan};
 /// Fewer faults for queries, or none would come to its end.
 const DRIZZLE: Plan = Plan {
     failed: 0.002,
+    read_failed: 0.002,
     cut: 0.002,
     cut_silently: 0.004,
     stalled: 0.01,
@@ -94,13 +95,13 @@ async fn a_process_that_dies_in_a_storm_loses_and_doubles_nothing() {
     each_seed("a_process_that_dies_in_a_storm_loses_and_doubles_nothing", 6, async |run: Arc<Run>| {
         let mut random = StdRng::seed_from_u64(run.seed);
         for _ in 0..4 {
-            let faults = run.store(Plan::STORMY);
+            let faults = run.store(Plan::READABLE);
             let store = run.open(&faults, "wal", &[]).await;
             faults.die_after(faults.operations() + random.random_range(1..120));
             work(&run, &faults, &store, 40).await;
             run.kill(&faults, store).await;
         }
-        let faults = run.store(Plan::STORMY);
+        let faults = run.store(Plan::READABLE);
         let store = run.open(&faults, "wal", &[]).await;
         work(&run, &faults, &store, 10).await;
         run.finish(&[store]).await;
@@ -161,7 +162,7 @@ async fn a_checkpoint_in_a_storm_is_whole_or_not_used() {
         }
         run.kill(&calm, store).await;
         for _ in 0..3 {
-            let faults = run.store(Plan::STORMY);
+            let faults = run.store(Plan::READABLE);
             let store = run.open(&faults, "wal", &[]).await;
             for _ in 0..3 {
                 work(&run, &faults, &store, 5).await;
@@ -169,7 +170,7 @@ async fn a_checkpoint_in_a_storm_is_whole_or_not_used() {
             }
             run.kill(&faults, store).await;
         }
-        let store = run.open(&run.store(Plan::STORMY), "wal", &[]).await;
+        let store = run.open(&run.store(Plan::READABLE), "wal", &[]).await;
         run.finish(&[store]).await;
     })
     .await;
@@ -200,7 +201,7 @@ mod scripted {
     #[case::still_under_way(Fault::DoneLater)]
     #[tokio::test(flavor = "multi_thread")]
     async fn a_commit_is_made_once_whatever_is_reported(#[case] fault: Fault) {
-        let run = Run::new(0);
+        let run = Run::without_flushes(0);
         let (faults, store) = started(&run, Plan::QUIET).await;
         faults.script(Op::ConditionalPut, first_commit(), fault);
         store.flush().await.unwrap();
@@ -216,7 +217,7 @@ mod scripted {
     #[case::still_under_way(Fault::DoneLater)]
     #[tokio::test(flavor = "multi_thread")]
     async fn a_table_is_made_once_whatever_is_reported(#[case] fault: Fault) {
-        let run = Run::new(0);
+        let run = Run::without_flushes(0);
         let faults = run.store(Plan::QUIET);
         faults.script(Op::ConditionalPut, "logs/_delta_log/00000000000000000000.json", fault);
         let store = run.open(&faults, "wal", &[]).await;
@@ -230,7 +231,7 @@ mod scripted {
     /// A dead process's commit lands while its successor is at work: those rows are hot there, and must not be cold too.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_dead_process_commits_nothing_more() {
-        let run = Run::new(0);
+        let run = Run::without_flushes(0);
         let (faults, store) = started(&run, Plan::QUIET).await;
         let held = faults.hold_back().await;
         faults.script(Op::ConditionalPut, first_commit(), Fault::DoneLater);
@@ -249,24 +250,24 @@ mod scripted {
         run.finish(&[store]).await;
     }
 
-    /// An error while the log is read back after a failed commit is one more try, not the end of them.
+    /// An error while the log is read back after a failed commit is one more try, not the end of them: for the newer
+    /// version, for its files, and for the transactions in it.
+    #[rstest::rstest]
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_flush_outlasts_errors_on_the_way_back() {
-        let run = Run::new(0);
+    async fn a_flush_outlasts_errors_on_the_way_back(#[values(0, 1, 2)] read: u64) {
+        let run = Run::without_flushes(0);
         let (faults, store) = started(&run, Plan::QUIET).await;
         faults.script(Op::ConditionalPut, first_commit(), Fault::DoneButFailed);
-        // Read once for the newer version, and again for the transactions in it.
-        for _ in 0..3 {
-            faults.script(Op::Get, first_commit(), Fault::Failed);
-        }
+        faults.script_after(read, Op::Get, first_commit(), Fault::Failed);
         store.flush().await.unwrap();
+        assert!(faults.script_is_done());
         run.finish(&[store]).await;
     }
 
     /// A store that does not list at first is asked again.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_start_outlasts_a_listing_that_fails() {
-        let run = Run::new(0);
+        let run = Run::without_flushes(0);
         let faults = run.store(Plan::QUIET);
         faults.script(Op::List, "logs/_delta_log", Fault::Failed);
         let store = run.open_once(&faults, "wal", &[]).await.unwrap();
@@ -275,16 +276,18 @@ mod scripted {
     }
 
     /// What a short body hides at its end is the transaction: rows would be taken for missing, and added again.
+    #[rstest::rstest]
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_short_body_is_an_error_and_no_shorter_commit() {
-        let run = Run::new(0);
-        let (faults, store) = started(&run, Plan::QUIET).await;
-        faults.script(Op::ConditionalPut, first_commit(), Fault::DoneButFailed);
-        for _ in 0..4 {
-            faults.script(Op::Get, first_commit(), Fault::CutSilently);
+    async fn a_short_body_is_an_error_and_no_shorter_commit(#[values(0, 1, 2)] read: u64) {
+        for seed in [0, 1, 2, 4] {
+            let run = Run::without_flushes(seed);
+            let (faults, store) = started(&run, Plan::QUIET).await;
+            faults.script(Op::ConditionalPut, first_commit(), Fault::DoneButFailed);
+            faults.script_after(read, Op::Get, first_commit(), Fault::CutSilently);
+            store.flush().await.unwrap();
+            assert!(faults.script_is_done());
+            run.finish(&[store]).await;
         }
-        store.flush().await.unwrap();
-        run.finish(&[store]).await;
     }
 
     /// A large file goes up in parts; an upload that fails is taken back, and leaves nothing that is billed.
@@ -293,7 +296,7 @@ mod scripted {
     #[case::end(Op::Complete)]
     #[tokio::test(flavor = "multi_thread")]
     async fn an_upload_that_fails_is_aborted(#[case] op: Op) {
-        let run = Run::new(0);
+        let run = Run::without_flushes(0);
         let faults = run.store(Plan::QUIET);
         let store = run.open(&faults, "wal", &[]).await;
         run.send_large(&store, 16 << 20).await;

@@ -136,6 +136,7 @@ pub struct Run {
     base: Arc<dyn ObjectStore>,
     url: Url,
     folder: tempfile::TempDir,
+    flush_age: Duration,
     stores: Mutex<Vec<FaultStore>>,
     next: AtomicU64,
     acknowledged: Mutex<BTreeSet<u64>>,
@@ -158,12 +159,18 @@ impl Run {
             base,
             url,
             folder,
+            flush_age: Duration::from_millis(50),
             stores: Mutex::default(),
             next: AtomicU64::new(0),
             acknowledged: Mutex::default(),
             looks: AtomicU64::new(0),
             failed_queries: AtomicU64::new(0),
         }
+    }
+
+    /// A run whose every flush is asked for.
+    pub fn without_flushes(seed: u64) -> Self {
+        Self { flush_age: Duration::from_secs(3600), ..Self::new(seed) }
     }
 
     /// The store as a new process meets it, with faults of its own.
@@ -196,7 +203,7 @@ impl Run {
 
     /// Opens the lake for writing over a WAL of this name.
     pub async fn open_once(&self, store: &FaultStore, wal: &str, promoted: &[Promoted]) -> Result<Arc<Store>, Error> {
-        let settings = settings(self.folder.path().join(wal), promoted.to_vec());
+        let settings = settings(self.folder.path().join(wal), self.flush_age, promoted.to_vec());
         Store::open(self.root(store), settings, Arc::new(Metrics::default())).await
     }
 
@@ -401,14 +408,14 @@ pub fn engine(root: LakeRoot) -> QueryEngine {
     QueryEngine::new(root, &budget, QUERIES.handle().clone()).unwrap()
 }
 
-fn settings(wal_folder: PathBuf, promoted: Vec<Promoted>) -> IngestSettings {
+fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted>) -> IngestSettings {
     IngestSettings {
         wal_folder,
         // Small segments, so that a release lets go of some while others stay.
         wal: WalSettings { segment_bytes: 16 << 10, ..WalSettings::default() },
         max_future: Duration::from_secs(SECONDS_A_DAY),
         flush_bytes: 1 << 20,
-        flush_age: Duration::from_millis(50),
+        flush_age,
         max_hot_bytes: 64 << 20,
         max_in_flight_bytes: 64 << 20,
         promoted,

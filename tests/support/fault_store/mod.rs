@@ -77,7 +77,12 @@ impl FaultStore {
 
     /// Deals `fault` to the next operation of this kind on a path that ends so.
     pub fn script(&self, op: Op, path: &str, fault: Fault) {
-        self.shared.dealer().script(op, path, fault);
+        self.script_after(0, op, path, fault);
+    }
+
+    /// Deals it to the one after `skipped` such operations.
+    pub fn script_after(&self, skipped: u64, op: Op, path: &str, fault: Fault) {
+        self.shared.dealer().script(skipped, op, path, fault);
     }
 
     /// Whether every scripted fault has been dealt.
@@ -366,10 +371,10 @@ impl MultipartUpload for FaultUpload {
     }
 }
 
-/// Where a body ends early: anywhere, and half of the time after a line, where a reader of lines sees nothing amiss.
+/// Where a body ends early: anywhere, and half of the time before its last line, where a reader sees nothing amiss.
 fn cut(body: &Bytes, fate: &mut Fate) -> usize {
     let at = fate.random.random_range(0..body.len().max(1));
-    let line = body.iter().take(at).rposition(|byte| *byte == b'\n').map(|newline| newline + 1);
+    let line = body.iter().rposition(|byte| *byte == b'\n');
     line.filter(|_| fate.random.random_bool(0.5)).unwrap_or(at)
 }
 

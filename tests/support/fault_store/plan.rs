@@ -58,7 +58,9 @@ pub enum Fault {
 /// How often each fault is dealt, of the operations that can have it: 0 for never, 1 for always.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
+    /// Of what changes something, and of listings.
     pub failed: f64,
+    pub read_failed: f64,
     pub done_but_failed: f64,
     pub done_but_conflict: f64,
     pub done_later: f64,
@@ -75,6 +77,7 @@ impl Plan {
     /// Nothing by chance; what is scripted happens still.
     pub const QUIET: Self = Self {
         failed: 0.0,
+        read_failed: 0.0,
         done_but_failed: 0.0,
         done_but_conflict: 0.0,
         done_later: 0.0,
@@ -86,9 +89,10 @@ impl Plan {
         longest: Duration::ZERO,
     };
 
-    /// Every fault, each of about one in thirty operations that can have it: about half of all commits meet one.
+    /// Every fault, each of about one in thirty operations that can have it: most commits meet one.
     pub const STORMY: Self = Self {
         failed: 0.03,
+        read_failed: 0.02,
         done_but_failed: 0.06,
         done_but_conflict: 0.04,
         done_later: 0.04,
@@ -100,8 +104,12 @@ impl Plan {
         longest: Duration::from_millis(40),
     };
 
-    fn chance(&self, fault: Fault) -> f64 {
+    /// As stormy, with the reads of a client that asks again by itself: a log of fifty commits can be read at all.
+    pub const READABLE: Self = Self { read_failed: 0.002, cut: 0.002, cut_silently: 0.002, ..Self::STORMY };
+
+    fn chance(&self, op: Op, fault: Fault) -> f64 {
         match fault {
+            Fault::Failed if op == Op::Get => self.read_failed,
             Fault::Failed => self.failed,
             Fault::DoneButFailed => self.done_but_failed,
             Fault::DoneButConflict => self.done_but_conflict,
@@ -144,6 +152,7 @@ pub struct Fate {
 /// A fault that is dealt for sure.
 #[derive(Debug)]
 struct Scripted {
+    skipped: u64,
     op: Op,
     path: String,
     fault: Fault,
@@ -162,8 +171,19 @@ pub struct Dealer {
 }
 
 impl Dealer {
-    pub fn script(&mut self, op: Op, path: &str, fault: Fault) {
-        self.scripted.push(Scripted { op, path: path.to_owned(), fault });
+    pub fn script(&mut self, skipped: u64, op: Op, path: &str, fault: Fault) {
+        self.scripted.push(Scripted { skipped, op, path: path.to_owned(), fault });
+    }
+
+    fn scripted(&mut self, op: Op, name: &str) -> Option<Fault> {
+        let index = self.scripted.iter().position(|next| next.op == op && name.ends_with(&next.path))?;
+        match self.scripted[index].skipped.checked_sub(1) {
+            Some(left) => {
+                self.scripted[index].skipped = left;
+                None
+            }
+            None => Some(self.scripted.remove(index).fault),
+        }
     }
 
     pub fn deal(&mut self, seed: u64, plan: &Plan, op: Op, path: &Path) -> Fate {
@@ -175,15 +195,14 @@ impl Dealer {
         let mut random = StdRng::seed_from_u64(xxh3_64_with_seed(key.as_bytes(), seed));
         let mut within = |longest: Duration| longest.mul_f64(random.random::<f64>());
         let (stall, delay) = (within(plan.longest), within(plan.longest));
-        let stalled = random.random_bool(plan.chance(Fault::Stalled));
+        let stalled = random.random_bool(plan.chance(op, Fault::Stalled));
         let drawn = random.random::<f64>();
         let mut below = 0.0;
         let by_chance = op.faults().iter().copied().find(|fault| {
-            below += plan.chance(*fault);
+            below += plan.chance(op, *fault);
             drawn < below
         });
-        let scripted = self.scripted.iter().position(|next| next.op == op && name.ends_with(&next.path));
-        let fault = scripted.map(|index| self.scripted.remove(index).fault).or(by_chance);
+        let fault = self.scripted(op, &name).or(by_chance);
         for fault in stalled.then_some(Fault::Stalled).into_iter().chain(fault) {
             *self.injected.entry((op, fault)).or_default() += 1;
             self.log.push(format!("{key}: {fault:?}"));
