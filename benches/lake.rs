@@ -12,7 +12,7 @@ use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use telestrata::buffer::TableState;
 use telestrata::demo::{DemoSignal, Shop};
-use telestrata::lake::{AppendTxn, LakeRoot, LakeTable, write_sorted};
+use telestrata::lake::{AppendTxn, CloudAccess, LakeRoot, LakeTable, write_sorted};
 use telestrata::model::promoted::default_promoted;
 use telestrata::model::{Encoding, Signal};
 use telestrata::otlp::{RequestMeta, decode};
@@ -60,14 +60,14 @@ fn flush(c: &mut Criterion) {
 }
 
 async fn lake(folder: &std::path::Path) -> (LakeRoot, Pinned) {
-    let root = LakeRoot::parse(folder.to_str().unwrap()).unwrap();
+    let root = LakeRoot::parse(folder.to_str().unwrap(), &CloudAccess::default()).unwrap();
     let mut pinned = Vec::new();
     for (signal, batches) in Signal::ALL.into_iter().zip(rows()) {
         let table = LakeTable::new(&root, signal).unwrap();
         let snapshot = table.load_or_create(&default_promoted()).await.unwrap();
         let files = write_sorted(table.store(), signal, snapshot.promoted(), batches).await.unwrap();
         let txn = AppendTxn { app_id: "bench".to_owned(), version: 1, after: None };
-        let snapshot = table.append(&snapshot, &files, &txn).await.unwrap();
+        let snapshot = table.append(&snapshot, &files, &[txn]).await.unwrap();
         pinned.push((signal, Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() })));
     }
     (root, Pinned(pinned))
@@ -81,6 +81,7 @@ fn scan(c: &mut Criterion) {
         max_memory: 4 << 30,
         max_time: Duration::from_mins(5),
         footer_cache: 64 << 20,
+        small_files: 0,
         span_slack: Duration::from_hours(1),
     };
     let engine = QueryEngine::new(root, &budget, runtime.handle().clone()).unwrap();

@@ -3,7 +3,7 @@
 //! Nothing is dropped in silence: every record that was not stored is in `telestrata_rejected_records_total` with
 //! its reason, every loss that OTLP does not report in a counter of its own.
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -33,6 +33,40 @@ pub struct ByReason {
 pub struct ByOutcome {
     /// `ok` or the kind of the error.
     pub outcome: &'static str,
+}
+
+/// What is asked of an object store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(missing_docs, reason = "HTTP's and S3's own words")]
+pub enum StoreOperation {
+    Get,
+    Head,
+    Put,
+    List,
+    Delete,
+}
+
+/// Labels of what is counted by operation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByOperation {
+    /// The operation.
+    pub operation: StoreOperation,
+}
+
+/// Requests to an object store, and the bytes they carried. Cloned, it counts into the same counters.
+#[derive(Debug, Clone, Default)]
+pub struct StoreRequests {
+    requests: Family<ByOperation, Counter>,
+    bytes: Family<ByOperation, Counter>,
+}
+
+impl StoreRequests {
+    /// Counts one request.
+    pub fn count(&self, operation: StoreOperation, bytes: u64) {
+        let labels = ByOperation { operation };
+        self.requests.get_or_create(&labels).inc();
+        self.bytes.get_or_create(&labels).inc_by(bytes);
+    }
 }
 
 impl From<Signal> for BySignal {
@@ -103,8 +137,9 @@ fn seconds() -> Histogram {
     Histogram::new([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0])
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Everything at 0 but `store`, which the lake's store counts into.
+    pub fn new(store: &StoreRequests) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("telestrata"),
             received_requests: Family::default(),
@@ -133,13 +168,11 @@ impl Default for Metrics {
             query_seconds: seconds(),
             running_queries: Gauge::default(),
         };
-        metrics.register();
+        metrics.register(store);
         metrics
     }
-}
 
-impl Metrics {
-    fn register(&mut self) {
+    fn register(&mut self, store: &StoreRequests) {
         let mut registry = Registry::with_prefix("telestrata");
         registry.register("received_requests", "OTLP requests that arrived whole", self.received_requests.clone());
         registry.register_with_unit("received", "OTLP payload, decompressed", Unit::Bytes, self.received_bytes.clone());
@@ -175,6 +208,8 @@ impl Metrics {
         registry.register("queries", "queries by outcome", self.queries.clone());
         registry.register_with_unit("query", "time of a query", Unit::Seconds, self.query_seconds.clone());
         registry.register("running_queries", "queries that are running", self.running_queries.clone());
+        registry.register("store_requests", "requests to the object store", store.requests.clone());
+        registry.register_with_unit("store", "bytes that its requests carried", Unit::Bytes, store.bytes.clone());
         self.registry = registry;
     }
 
@@ -184,5 +219,11 @@ impl Metrics {
         // Writing to a String does not fail.
         let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new(&StoreRequests::default())
     }
 }

@@ -9,7 +9,6 @@ use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
 use crate::error::Result;
-use crate::lake::LakeRoot;
 use crate::maintenance::check_files;
 
 #[derive(Debug, Args)]
@@ -26,7 +25,7 @@ impl Check {
     /// Partly done means that files are missing.
     pub(super) async fn run(self) -> Result<Done> {
         let mut text = String::new();
-        let root = LakeRoot::parse(&self.lake.load()?.lake)?;
+        let root = self.lake.load()?.lake;
         let check = check_files(&root).await?;
         if self.json {
             let unlisted: Vec<_> =

@@ -38,11 +38,15 @@ impl Config {
             _ = writeln!(text, "# {} [{}]", key.doc, key.env());
             match layers.get(key.path) {
                 Some((value, origin)) => _ = writeln!(text, "{name} = {value}  # {origin}"),
-                None => {
-                    let bytes =
-                        if key.path == "memory_limit" { checked.memory_limit } else { checked.query.max_memory };
-                    _ = writeln!(text, "{name} = \"{bytes}\"  # default on this machine");
-                }
+                None => match key.path {
+                    "memory_limit" => {
+                        _ = writeln!(text, "{name} = \"{}\"  # default on this machine", checked.memory_limit);
+                    }
+                    "query.max_memory" => {
+                        _ = writeln!(text, "{name} = \"{}\"  # default on this machine", checked.query.max_memory);
+                    }
+                    _ => _ = writeln!(text, "# {name} is not set"),
+                },
             }
         }
         for promoted in &checked.ingest.promoted {

@@ -1,4 +1,4 @@
-//! `telestrata import`: OTLP files into a lake.
+//! `telestrata import`: OTLP files into a lake, or through a server into its lake.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -9,21 +9,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
+use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::Value;
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::Done;
-use super::args::LakeArgs;
 use super::say::say;
+use super::target::{Server, TargetArgs};
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::import::{FileFormat, ImportOutcome, ImportSettings, Importer, Input, RejectedRecord, resolve};
-use crate::lake::LakeRoot;
-use crate::model::signal::{Encoding, Signal};
+use crate::model::signal::Signal;
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
     #[command(flatten)]
-    lake: LakeArgs,
+    target: TargetArgs,
 
     /// Files, patterns, or - for standard input; plain, gzip or zstd
     #[arg(required = true, value_name = "FILE|GLOB|-")]
@@ -73,55 +76,37 @@ impl From<SignalName> for Signal {
 
 impl Import {
     pub(super) async fn run(self) -> Result<Done> {
-        let config = self.lake.load()?;
-        let root = LakeRoot::parse(&config.lake)?;
         let inputs = resolve(&self.inputs)?;
         for input in &inputs {
-            // Before anything is stored, so that a file that can't be read is no reason to import the others twice.
+            // Before anything is stored: a name that is wrong is better known at once.
             if let Input::File(path) = input {
                 File::open(path).map_err(|error| Error::config(format!("can't read {input}")).with_source(error))?;
             }
         }
         let formats = inputs.iter().map(|input| self.format_of(input)).collect::<Result<Vec<_>>>()?;
-        let mut rejects = self.rejects.as_deref().map(Rejects::create).transpose()?;
-        let settings = ImportSettings {
-            chunk_bytes: config.memory_limit / 4,
-            max_future_micros: i64::try_from(config.ingest.max_future.as_micros()).unwrap_or(i64::MAX),
-            promoted: config.ingest.promoted.clone(),
-            decoders: std::thread::available_parallelism().map_or(1, usize::from),
+        let work = Work {
+            read: Arc::new(AtomicU64::new(0)),
+            rejects: self.rejects.as_deref().map(Rejects::create).transpose()?,
+            inputs: inputs.into_iter().zip(formats).collect(),
         };
         let started = Instant::now();
-        let mut importer = Importer::open(&root, settings).await?;
-        let read = Arc::new(AtomicU64::new(0));
-        let bar = progress_bar(&inputs, &read);
-        let mut stopped = None;
-        for (input, format) in inputs.iter().zip(formats) {
-            let report = |record: &RejectedRecord<'_>| rejects.as_mut().map_or(Ok(()), |rejects| rejects.write(record));
-            if let Err(error) = importer.import(input, format, Arc::clone(&read), report).await {
-                stopped = Some(
-                    Error::new(
-                        error.kind(),
-                        format!("stopped at {input}; what the summary counts is stored, of {input} a part of it"),
-                    )
-                    .with_source(error),
-                );
-                break;
+        let (outcome, place, stopped) = match &self.target.connect {
+            Some(url) => {
+                let (outcome, stopped) = work.send_to(&Server::new(url)?).await?;
+                (outcome, url.clone(), stopped)
             }
-        }
-        if let Some(bar) = &bar {
-            bar.set_message("writing");
-        }
-        let outcome = importer.finish().await?;
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-        }
-        if let Some(rejects) = rejects {
-            rejects.finish()?;
-        }
+            None => {
+                let config = self.target.lake.load()?;
+                let (outcome, stopped) = work.store_in(&config).await?;
+                (outcome, config.lake.display(), stopped)
+            }
+        };
         if self.json {
-            say(&format!("{}\n", summary_json(&outcome)))?;
+            let text = serde_json::to_string(&outcome)
+                .map_err(|error| Error::internal("no JSON of an outcome").with_source(error))?;
+            say(&format!("{text}\n"))?;
         } else {
-            say(&summary(&outcome, &root, started.elapsed(), self.rejects.as_deref()))?;
+            say(&summary(&outcome, &place, started.elapsed(), self.rejects.as_deref()))?;
         }
         match stopped {
             Some(error) => Err(error),
@@ -132,7 +117,7 @@ impl Import {
     fn format_of(&self, input: &Input) -> Result<FileFormat> {
         let name = match input {
             Input::File(path) => path.file_name().unwrap_or_default().to_string_lossy().to_lowercase(),
-            Input::Stdin => String::new(),
+            Input::Stdin | Input::Spooled(..) => String::new(),
         };
         let proto = self.format.map_or_else(
             || [".pb", ".proto", ".binpb", ".bin"].iter().any(|ending| name.contains(ending)),
@@ -155,30 +140,153 @@ impl Import {
     }
 }
 
-/// A bar over the bytes of all files, where someone can see it.
-fn progress_bar(inputs: &[Input], read: &Arc<AtomicU64>) -> Option<ProgressBar> {
-    if !std::io::stderr().is_terminal() {
-        return None;
+/// How a process with this configuration imports, in so many bytes of memory.
+pub(super) fn import_settings(config: &Config, max_bytes: usize) -> ImportSettings {
+    ImportSettings {
+        max_bytes,
+        max_future_micros: i64::try_from(config.ingest.max_future.as_micros()).unwrap_or(i64::MAX),
+        promoted: config.ingest.promoted.clone(),
+        ..ImportSettings::default()
     }
-    let total: Option<u64> = inputs
-        .iter()
-        .map(|input| match input {
-            Input::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
-            Input::Stdin => None,
-        })
-        .sum();
-    let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
-    let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let (watched, read) = (bar.downgrade(), Arc::clone(read));
-    tokio::spawn(async move {
-        while let Some(bar) = watched.upgrade() {
-            bar.set_position(read.load(Ordering::Relaxed));
-            drop(bar);
-            tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
+/// What is to be imported.
+struct Work {
+    inputs: Vec<(Input, FileFormat)>,
+    rejects: Option<Rejects>,
+    /// Bytes of the inputs that are read or sent.
+    read: Arc<AtomicU64>,
+}
+
+/// What was done, and what stopped it before the end.
+type Imported = Result<(ImportOutcome, Option<Error>)>;
+
+impl Work {
+    async fn store_in(mut self, config: &Config) -> Imported {
+        let settings = import_settings(config, config.memory_limit / 2);
+        let mut importer = Importer::open(&config.lake, settings).await?;
+        let bar = self.progress_bar();
+        let mut stopped = None;
+        for (input, format) in self.inputs {
+            let input = tokio::task::block_in_place(|| input.repeatable())?;
+            let rejects = &mut self.rejects;
+            let report = |record: &RejectedRecord<'_>| match rejects {
+                Some(rejects) => rejects.write(record),
+                None => Ok(()),
+            };
+            if let Err(error) = importer.import(&input, format, Arc::clone(&self.read), report).await {
+                stopped = Some(stopped_at(&input, error));
+                break;
+            }
         }
-    });
-    Some(bar)
+        if let Some(bar) = &bar {
+            bar.set_message("writing");
+        }
+        let outcome = importer.finish().await?;
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        self.rejects.map_or(Ok(()), Rejects::finish)?;
+        Ok((outcome, stopped))
+    }
+
+    async fn send_to(mut self, server: &Server) -> Imported {
+        let bar = self.progress_bar();
+        let mut outcome = ImportOutcome::default();
+        let mut stopped = None;
+        for (input, format) in self.inputs {
+            match send(server, &input, format, &self.read, &mut self.rejects).await {
+                Ok(done) => outcome.add(done),
+                Err(error) => {
+                    stopped = Some(stopped_at(&input, error));
+                    break;
+                }
+            }
+        }
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        self.rejects.map_or(Ok(()), Rejects::finish)?;
+        Ok((outcome, stopped))
+    }
+
+    /// A bar over the bytes of all files, where someone can see it.
+    fn progress_bar(&self) -> Option<ProgressBar> {
+        if !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let size = |input: &Input| match input {
+            Input::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Input::Stdin | Input::Spooled(..) => None,
+        };
+        let total: Option<u64> = self.inputs.iter().map(|(input, _)| size(input)).sum();
+        let bar = total.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
+        let style = ProgressStyle::with_template("{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let (watched, read) = (bar.downgrade(), Arc::clone(&self.read));
+        tokio::spawn(async move {
+            while let Some(bar) = watched.upgrade() {
+                bar.set_position(read.load(Ordering::Relaxed));
+                drop(bar);
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        Some(bar)
+    }
+}
+
+fn stopped_at(input: &Input, error: Error) -> Error {
+    let what = format!("stopped at {input}; import again: what is stored already is not stored twice");
+    Error::new(error.kind(), what).with_source(error)
+}
+
+/// Sends one input to a server, and reads what became of it.
+async fn send(
+    server: &Server,
+    input: &Input,
+    format: FileFormat,
+    read: &Arc<AtomicU64>,
+    rejects: &mut Option<Rejects>,
+) -> Result<ImportOutcome> {
+    let unreadable = |error| Error::config(format!("can't read {input}")).with_source(error);
+    let count = {
+        let read = Arc::clone(read);
+        move |frame: &std::io::Result<bytes::Bytes>| {
+            if let Ok(bytes) = frame {
+                read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            }
+        }
+    };
+    let body = match input {
+        Input::File(path) => {
+            let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+            reqwest::Body::wrap_stream(ReaderStream::new(file).inspect(count))
+        }
+        Input::Stdin | Input::Spooled(..) => {
+            reqwest::Body::wrap_stream(ReaderStream::new(tokio::io::stdin()).inspect(count))
+        }
+    };
+    let (format, signal) = format.names();
+    let name = input.to_string();
+    let mut query = vec![("format", format), ("name", name.as_str())];
+    query.extend(signal.map(|signal| ("signal", signal)));
+    let response = server.post("/v1/import", &query, body).await?;
+    let broken = |error| {
+        Error::unavailable("the server's answer broke off; import again: what is stored is not stored twice")
+            .with_source(error)
+    };
+    let mut lines =
+        StreamReader::new(response.bytes_stream().map(|frame| frame.map_err(std::io::Error::other))).lines();
+    while let Some(line) = lines.next_line().await.map_err(broken)? {
+        let value: Value = serde_json::from_str(&line).map_err(|error| broken(error.into()))?;
+        if let Some(summary) = value.get("summary") {
+            return serde_json::from_value(summary.clone()).map_err(|error| broken(error.into()));
+        }
+        if let Some(rejects) = rejects {
+            rejects.copy(&line)?;
+        }
+    }
+    Err(broken(std::io::ErrorKind::UnexpectedEof.into()))
 }
 
 /// The file of records that were not stored.
@@ -195,22 +303,11 @@ impl Rejects {
     }
 
     fn write(&mut self, record: &RejectedRecord<'_>) -> Result<()> {
-        let mut row = json!({
-            "file": record.input.to_string(),
-            "line": record.number,
-            "record": record.record,
-            "signal": record.signal.table(),
-            "reason": record.reason.name(),
-            "detail": record.detail,
-        });
-        match record.encoding {
-            Encoding::Json => {
-                row["json"] = serde_json::from_slice(record.bytes)
-                    .unwrap_or_else(|_| json!(String::from_utf8_lossy(record.bytes)));
-            }
-            Encoding::Proto => row["proto_hex"] = json!(hex(record.bytes)),
-        }
-        writeln!(self.out, "{row}").map_err(|error| self.failed(error))
+        record.write_line(&mut self.out).map_err(|error| self.failed(error))
+    }
+
+    fn copy(&mut self, line: &str) -> Result<()> {
+        writeln!(self.out, "{line}").map_err(|error| self.failed(error))
     }
 
     fn finish(mut self) -> Result<()> {
@@ -222,41 +319,19 @@ impl Rejects {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn summary_json(outcome: &ImportOutcome) -> serde_json::Value {
-    let signals: serde_json::Map<_, _> = Signal::ALL
-        .iter()
-        .zip(&outcome.signals)
-        .map(|(signal, counts)| {
-            let rejected: serde_json::Map<_, _> =
-                counts.rejected.iter().map(|(reason, count)| (reason.name().to_owned(), json!(count))).collect();
-            let value = json!({
-                "stored": counts.stored,
-                "rejected": rejected,
-                "nulled_ids": counts.nulled_ids,
-                "duplicate_keys": counts.duplicate_keys,
-            });
-            (signal.table().to_owned(), value)
-        })
-        .collect();
-    json!({ "signals": signals, "unreadable": outcome.unreadable, "files": outcome.files, "bytes": outcome.file_bytes })
-}
-
-fn summary(outcome: &ImportOutcome, root: &LakeRoot, took: Duration, rejects: Option<&Path>) -> String {
+fn summary(outcome: &ImportOutcome, place: &str, took: Duration, rejects: Option<&Path>) -> String {
+    const SHOWN: usize = 10;
     let mut text = String::new();
     _ = writeln!(text, "{:<10}{:>12}{:>12}", "", "stored", "rejected");
-    for (signal, counts) in Signal::ALL.iter().zip(&outcome.signals) {
+    for signal in Signal::ALL {
+        let Some(counts) = outcome.signals.get(signal.table()) else { continue };
         let rejected: u64 = counts.rejected.values().sum();
         _ = writeln!(text, "{:<10}{:>12}{:>12}", signal.table(), counts.stored, rejected);
+        if counts.already > 0 {
+            _ = writeln!(text, "{:<10}  {} more were stored by an import that was stopped", "", counts.already);
+        }
         for (reason, count) in &counts.rejected {
-            _ = writeln!(text, "{:<10}  {count} rejected: {}", "", reason.name());
+            _ = writeln!(text, "{:<10}  {count} rejected: {reason}", "");
         }
         if counts.nulled_ids > 0 {
             _ = writeln!(text, "{:<10}  {} trace or span ids were not valid and are NULL", "", counts.nulled_ids);
@@ -269,7 +344,12 @@ fn summary(outcome: &ImportOutcome, root: &LakeRoot, took: Duration, rejects: Op
             );
         }
     }
-    const SHOWN: usize = 10;
+    for name in outcome.already.iter().take(SHOWN) {
+        _ = writeln!(text, "in the lake before, nothing to do: {name}");
+    }
+    if outcome.already.len() > SHOWN {
+        _ = writeln!(text, "in the lake before, nothing to do: {} more", outcome.already.len() - SHOWN);
+    }
     for line in outcome.unreadable.iter().take(SHOWN) {
         _ = writeln!(text, "not readable: {line}");
     }
@@ -281,10 +361,9 @@ fn summary(outcome: &ImportOutcome, root: &LakeRoot, took: Duration, rejects: Op
     }
     _ = writeln!(
         text,
-        "{} in {} files at {}, in {:.1} s",
-        bytesize::ByteSize(outcome.file_bytes),
+        "{} in {} files at {place}, in {:.1} s",
+        bytesize::ByteSize(outcome.bytes),
         outcome.files,
-        root.display(),
         took.as_secs_f64()
     );
     text

@@ -101,7 +101,8 @@ fn report(error: &Error) -> ExitCode {
 /// Logs go to stderr; `TELESTRATA_LOG` chooses, as in `info,telestrata=debug`.
 fn start_logging() {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("TELESTRATA_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,telestrata=info,deltalake_core=error,buoyant_kernel=error"));
+    // delta-rs logs as errors what it also answers, such as a lost race or a table that is not there yet.
+    const QUIET: &str = "warn,telestrata=info,deltalake_core=off,buoyant_kernel=error";
+    let filter = EnvFilter::try_from_env("TELESTRATA_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }

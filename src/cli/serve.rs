@@ -8,10 +8,10 @@ use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::import::import_settings;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ingest::Store;
-use crate::lake::LakeRoot;
 use crate::metrics::Metrics;
 use crate::query::QueryEngine;
 use crate::server::{self, Running, ServerSettings};
@@ -77,6 +77,9 @@ pub(super) struct LocalServer {
     _queries: QueryThreads,
 }
 
+/// The part of the memory limit that an import through the server may take.
+const SERVER_IMPORT_SHARE: usize = 16;
+
 /// Stack of a thread that plans queries: deep expressions are visited, and let go of, by recursion.
 pub(super) const QUERY_STACK_BYTES: usize = 64 << 20;
 
@@ -108,15 +111,16 @@ impl Drop for QueryThreads {
 
 impl LocalServer {
     pub(super) async fn start(config: &Config) -> Result<Self> {
-        let root = LakeRoot::parse(&config.lake)?;
+        let root = config.lake.clone();
         let (queries, handle) = QueryThreads::start()?;
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(root.requests()));
         let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
         let engine = Arc::new(QueryEngine::new(root, &config.query, handle)?);
         let settings = ServerSettings {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),
             http: config.http.address(),
+            import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
         };
         match server::start(Arc::clone(&store), engine, settings).await {

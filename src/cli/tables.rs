@@ -10,6 +10,7 @@ use super::args::LakeArgs;
 use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
+use crate::model::signal::Signal;
 use crate::query::VIEWS;
 
 #[derive(Debug, Args)]
@@ -25,9 +26,9 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) async fn run(self) -> Result<Done> {
         let mut text = String::new();
-        let lake = LocalLake::open(&self.lake.load()?).await?;
+        let lake = LocalLake::new(&self.lake.load()?)?;
         let mut rows = Vec::new();
-        for (signal, state) in lake.tables() {
+        for (signal, state) in lake.tables(&Signal::ALL).await? {
             let files = state.snapshot.files();
             let dates: Vec<&str> = files.iter().filter_map(|file| file.date.as_deref()).collect();
             rows.push(json!({

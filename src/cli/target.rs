@@ -1,5 +1,6 @@
 //! What a reading verb asks: a lake's files, or a server.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -8,6 +9,7 @@ use arrow::ipc::reader::StreamReader;
 use bytes::Buf;
 use clap::Args;
 use futures::StreamExt;
+use tokio::sync::Mutex;
 
 use super::args::LakeArgs;
 use crate::buffer::TableState;
@@ -42,7 +44,9 @@ pub(crate) enum Target {
 #[derive(Debug)]
 pub(crate) struct LocalLake {
     engine: QueryEngine,
-    tables: Vec<(Signal, Arc<TableState>)>,
+    root: LakeRoot,
+    /// What was opened so far; `None` for a table that is not there.
+    opened: Mutex<HashMap<Signal, Option<Arc<TableState>>>>,
 }
 
 /// A server's HTTP API.
@@ -57,41 +61,55 @@ impl TargetArgs {
     pub(crate) async fn open(&self) -> Result<Target> {
         match &self.connect {
             Some(url) => Ok(Target::Server(Server::new(url)?)),
-            None => Ok(Target::Lake(Box::new(LocalLake::open(&self.lake.load()?).await?))),
+            None => Ok(Target::Lake(Box::new(LocalLake::new(&self.lake.load()?)?))),
         }
     }
 }
 
 impl LocalLake {
-    /// Opens a lake for reading. Its WAL is left alone: rows not yet flushed are not seen.
-    pub(crate) async fn open(config: &Config) -> Result<Self> {
-        let root = LakeRoot::parse(&config.lake)?;
-        let mut tables = Vec::new();
-        for signal in Signal::ALL {
-            if let Some(snapshot) = LakeTable::new(&root, signal)?.load().await? {
-                tables.push((signal, Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() })));
-            }
+    /// A lake for reading; each table is opened when a query first needs it. Its WAL is left alone: rows not yet
+    /// flushed are not seen.
+    pub(crate) fn new(config: &Config) -> Result<Self> {
+        let root = config.lake.clone();
+        let engine = QueryEngine::new(root.clone(), &config.query, tokio::runtime::Handle::current())?;
+        Ok(Self { engine, root, opened: Mutex::default() })
+    }
+
+    /// The tables of these signals that are there, each as it was when it was first opened.
+    ///
+    /// # Errors
+    /// `NotFound` where none of them is there; what opening one met.
+    pub(crate) async fn tables(&self, signals: &[Signal]) -> Result<Vec<(Signal, Arc<TableState>)>> {
+        let mut opened = self.opened.lock().await;
+        let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
+        let loaded = futures::future::try_join_all(missing.map(|signal| async move {
+            let snapshot = LakeTable::new(&self.root, signal)?.load().await?;
+            let state = |snapshot| Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() });
+            Ok::<_, Error>((signal, snapshot.map(state)))
+        }));
+        opened.extend(loaded.await?);
+        let there = |signal: &Signal| Some((*signal, Arc::clone(opened.get(signal)?.as_ref()?)));
+        let tables: Vec<_> = signals.iter().filter_map(there).collect();
+        drop(opened);
+        if tables.is_empty() && (1..Signal::ALL.len()).contains(&signals.len()) {
+            // The query then says which table the lake lacks.
+            return Box::pin(self.tables(&Signal::ALL)).await;
         }
-        if tables.is_empty() {
+        if tables.is_empty() && !signals.is_empty() {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!(
                     "there is no lake at {}; name one with --lake, or make one with `telestrata serve` or `telestrata import`",
-                    root.display()
+                    self.root.display()
                 ),
             ));
         }
-        let engine = QueryEngine::new(root, &config.query, tokio::runtime::Handle::current())?;
-        Ok(Self { engine, tables })
-    }
-
-    /// The tables as they were when the lake was opened.
-    pub(crate) fn tables(&self) -> &[(Signal, Arc<TableState>)] {
-        &self.tables
+        Ok(tables)
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        self.engine.run(Pinned(self.tables.clone()), sql, Vec::new()).await
+        let tables = self.tables(&self.engine.signals_read(sql)?).await?;
+        self.engine.run(Pinned(tables), sql, Vec::new()).await
     }
 }
 
@@ -106,6 +124,21 @@ impl Server {
             .build()
             .map_err(|error| Error::config("no HTTP client can be made").with_source(error))?;
         Ok(Self { url, client })
+    }
+
+    /// Posts a body to a path of the API.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Result<reqwest::Response> {
+        let request = self.client.post(format!("{}{path}", self.url)).query(query).body(body);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| Error::unavailable(format!("no answer from {}", self.url)).with_source(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(problem(response).await) }
     }
 
     /// A query's answer in the form that `accept` names.

@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 use toml::Value;
+use url::Url;
 
 use super::layers::Layers;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
-use crate::lake::LakeRoot;
+use crate::lake::{CloudAccess, LakeRoot};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -25,6 +26,9 @@ const MAX_SOURCES: usize = 16;
 
 /// The part of the memory limit that Parquet footers may take.
 const FOOTER_CACHE_SHARE: usize = 16;
+
+/// The part of the memory limit that small files of an object store may take.
+const SMALL_FILES_SHARE: usize = 32;
 
 /// Where a door listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +90,7 @@ fn text() -> String {
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The lake's root.
-    pub lake: String,
+    pub lake: LakeRoot,
     /// The WAL's folder.
     pub wal: PathBuf,
     /// Bytes that everything shares.
@@ -112,8 +116,7 @@ impl Config {
     /// `Config`, naming the key, its value and where it came from.
     pub fn from_layers(layers: &Layers) -> Result<Self> {
         let reader = Reader { layers };
-        let lake: String = reader.parse("lake")?;
-        LakeRoot::parse(&lake)?;
+        let lake = LakeRoot::parse(&reader.parse::<String>("lake")?, &cloud_access(&reader)?)?;
         let memory_limit = match reader.optional("memory_limit")? {
             Some(bytes) => bytes,
             None => machine_memory() / 2,
@@ -147,6 +150,7 @@ impl Config {
             max_memory,
             max_time: reader.duration("query.max_time")?,
             footer_cache: memory_limit / FOOTER_CACHE_SHARE,
+            small_files: memory_limit / SMALL_FILES_SHARE,
             span_slack: reader.duration("query.span_slack")?,
         };
         let ingest = IngestSettings {
@@ -172,6 +176,27 @@ impl Config {
             ingest,
         })
     }
+}
+
+fn cloud_access(reader: &Reader<'_>) -> Result<CloudAccess> {
+    let endpoint = match reader.text("store.endpoint") {
+        Some(_) => Some(reader.parse::<Url>("store.endpoint")?),
+        None => None,
+    };
+    if endpoint.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
+        return Err(reader.wrong("store.endpoint", "is no http:// or https:// URL"));
+    }
+    let max_requests = reader.parse("store.max_requests")?;
+    // A commit reads while it lists.
+    if !(2..=10_000).contains(&max_requests) {
+        return Err(reader.wrong("store.max_requests", "must be between 2 and 10000"));
+    }
+    Ok(CloudAccess {
+        endpoint,
+        virtual_hosts: reader.parse("store.virtual_hosts")?,
+        max_requests,
+        retry_time: reader.duration("store.retry_time")?,
+    })
 }
 
 struct Reader<'a> {
@@ -317,6 +342,8 @@ mod tests {
     #[case("flushh = 1", "flushh")]
     #[case("[flush]\nage = \"soon\"", "flush.age")]
     #[case("http = \"everywhere\"", "http")]
+    #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
+    #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]

@@ -1,30 +1,53 @@
-//! Requests into sorted files: gathered up to a bound, then one file a date and one commit a table.
+//! Requests into sorted files and commits, such that the same content is stored once.
+//!
+//! Each commit of imported rows carries, for each content in it, the Delta action
+//! `txn{appId = import/<sha256 of the content>, version = chunk}`: the table has the content's rows up to that chunk
+//! (`gather.rs` says what a chunk is). The commit that ends a content adds [`WHOLE`] to the version.
+//!
+//! ```text
+//! small contents: gathered together --> one commit a table for all of them
+//! a large one:    spilled by date   --> a commit every few chunks
+//! ```
 
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use arrow::array::RecordBatch;
 use futures::StreamExt;
-use tokio::sync::mpsc;
+use tempfile::TempDir;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::gather::GatheredTable;
 use super::input::Input;
+use super::outcome::ImportOutcome;
+use super::rejects::RejectedRecord;
 use super::requests::{FileFormat, FileRequest, Requests};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{AppendTxn, LakeRoot, LakeTable, TableSnapshot, write_readme, write_sorted};
+use crate::lake::{AppendTxn, DataFile, LakeRoot, LakeTable, TableSnapshot, write_readme, write_sorted};
 use crate::model::promoted::Promoted;
 use crate::model::signal::{Encoding, Signal};
-use crate::otlp::{DecodeReport, RejectReason, RequestMeta, decode};
+use crate::otlp::{DecodeReport, RequestMeta, decode};
 
-/// Requests read ahead of the decoders.
+/// Requests read ahead of the decoders, at most.
 const READ_AHEAD: usize = 8;
+
+/// The permits that bytes on their way to the decoders take: one a KiB.
+const PERMIT_BYTES: usize = 1024;
+
+/// Added to the chunk number in the `txn` of the commit that ends a content: no table lacks any of its rows.
+const WHOLE: i64 = 1 << 62;
+
+/// A large content is committed when so many files, or so many bytes, wait for it.
+const COMMIT_FILES: usize = 64;
+const COMMIT_BYTES: u64 = 1 << 30;
 
 /// How an import gathers.
 #[derive(Debug, Clone)]
 pub struct ImportSettings {
-    /// Rows are written when they take this many bytes in memory.
-    pub chunk_bytes: usize,
+    /// Bytes of memory for rows and for requests on their way.
+    pub max_bytes: usize,
     /// How far past the import a record's time may lie, in microseconds.
     pub max_future_micros: i64,
     /// The promoted columns.
@@ -33,66 +56,26 @@ pub struct ImportSettings {
     pub decoders: usize,
 }
 
-/// What an import has done.
-#[derive(Debug, Clone, Default)]
-pub struct ImportOutcome {
-    /// By signal, in the order of [`Signal::ALL`].
-    pub signals: [SignalOutcome; 3],
-    /// Lines or requests that could not be read at all: where and why.
-    pub unreadable: Vec<String>,
-    /// Files written.
-    pub files: usize,
-    /// Their bytes.
-    pub file_bytes: u64,
-}
-
-/// What an import has done for one signal.
-#[derive(Debug, Clone, Default)]
-pub struct SignalOutcome {
-    /// Records stored.
-    pub stored: u64,
-    /// Records rejected, by reason.
-    pub rejected: BTreeMap<RejectReason, u64>,
-    /// Trace and span ids that became NULL.
-    pub nulled_ids: u64,
-    /// Attribute keys that came twice, of which the last was kept.
-    pub duplicate_keys: u64,
-}
-
-impl ImportOutcome {
-    /// Whether anything was not stored.
-    pub fn is_partial(&self) -> bool {
-        !self.unreadable.is_empty() || self.signals.iter().any(|signal| !signal.rejected.is_empty())
+impl Default for ImportSettings {
+    fn default() -> Self {
+        Self {
+            max_bytes: 256 << 20,
+            max_future_micros: 24 * 3600 * 1_000_000,
+            promoted: crate::model::promoted::default_promoted(),
+            decoders: std::thread::available_parallelism().map_or(1, usize::from),
+        }
     }
-}
-
-/// One record that was not stored.
-#[derive(Debug)]
-pub struct RejectedRecord<'a> {
-    /// Which input.
-    pub input: &'a Input,
-    /// The line, or the number of the request in a protobuf file, from 1.
-    pub number: u64,
-    /// Which signal.
-    pub signal: Signal,
-    /// Which record of the request, from 0.
-    pub record: usize,
-    /// Why, for counters.
-    pub reason: RejectReason,
-    /// Why, for people.
-    pub detail: &'a str,
-    /// How `bytes` is encoded.
-    pub encoding: Encoding,
-    /// The record as it stands in the request.
-    pub bytes: &'a [u8],
 }
 
 /// Imports files into one lake.
 #[derive(Debug)]
 pub struct Importer {
     settings: ImportSettings,
-    tables: Vec<ImportTable>,
-    run: uuid::Uuid,
+    tables: [ImportTable; 3],
+    /// Contents that wait to be written together, all in memory.
+    pending: Vec<Content>,
+    /// Every content of this run.
+    seen: HashSet<String>,
     outcome: ImportOutcome,
 }
 
@@ -100,12 +83,39 @@ pub struct Importer {
 struct ImportTable {
     lake: LakeTable,
     snapshot: TableSnapshot,
-    gathered: Vec<RecordBatch>,
-    bytes: usize,
-    chunk: i64,
 }
 
-type Decoded = (FileRequest, Result<(RecordBatch, DecodeReport), String>);
+/// The rows of one input.
+#[derive(Debug)]
+struct Content {
+    app_id: String,
+    tables: [GatheredTable; 3],
+    /// What each table has of it.
+    committed: [Option<i64>; 3],
+    /// Where it is spilled.
+    folder: Option<TempDir>,
+}
+
+impl Content {
+    fn bytes(&self) -> usize {
+        self.tables.iter().map(GatheredTable::bytes).sum()
+    }
+
+    /// The table whose last chunk ends the content.
+    fn last_table(&self) -> Option<usize> {
+        self.tables.iter().rposition(|table| table.chunks() > 0)
+    }
+
+    /// The version that says that a table has the chunks up to `chunk`.
+    fn version(&self, table: usize, chunk: i64) -> i64 {
+        let whole = self.last_table() == Some(table) && self.tables.get(table).is_some_and(|t| t.chunks() == chunk);
+        if whole { chunk | WHOLE } else { chunk }
+    }
+}
+
+/// A request, its place, and its share of the bytes on their way.
+type Waiting = (FileRequest, OwnedSemaphorePermit);
+type Decoded = (FileRequest, Result<(RecordBatch, DecodeReport), String>, OwnedSemaphorePermit);
 
 impl Importer {
     /// Opens the lake, making what is missing.
@@ -118,28 +128,91 @@ impl Importer {
         for signal in Signal::ALL {
             let lake = LakeTable::new(root, signal)?;
             let snapshot = lake.load_or_create(&settings.promoted).await?;
-            tables.push(ImportTable { lake, snapshot, gathered: Vec::new(), bytes: 0, chunk: 0 });
+            tables.push(ImportTable { lake, snapshot });
         }
-        Ok(Self { settings, tables, run: uuid::Uuid::new_v4(), outcome: ImportOutcome::default() })
+        let tables = tables.try_into().map_err(|_| Error::internal("not one table a signal"))?;
+        Ok(Self { settings, tables, pending: Vec::new(), seen: HashSet::new(), outcome: ImportOutcome::default() })
     }
 
-    /// Reads one input to its end. `rejected` is called for each record that is not stored.
+    /// Reads one input to its end, unless its content is in the lake. `rejected` is called for each record that is
+    /// not stored. The rows may wait for [`Self::finish`] to be written.
     ///
     /// # Errors
-    /// Where the input or the lake can't be used any further; what was gathered before is still written by
-    /// [`Self::finish`].
+    /// Where the input or the lake can't be used any further. An input is then stored in part or not at all, and
+    /// the same import made again stores the rest.
     pub async fn import(
         &mut self,
         input: &Input,
         format: FileFormat,
         read: Arc<AtomicU64>,
+        rejected: impl FnMut(&RejectedRecord<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let digest = {
+            let input = input.clone();
+            blocking(move || input.digest()).await?
+        };
+        let app_id = format!("import/{digest}");
+        let mut committed = [None; 3];
+        for (table, committed) in self.tables.iter().zip(&mut committed) {
+            *committed = table.lake.committed(&table.snapshot, &app_id).await?;
+        }
+        let whole = committed.iter().flatten().any(|version| version & WHOLE != 0);
+        if !self.seen.insert(app_id.clone()) || whole {
+            self.outcome.already.push(input.to_string());
+            return Ok(());
+        }
+        let tables = <[GatheredTable; 3]>::default();
+        let mut content = Content { app_id, tables, committed, folder: None };
+        self.gather(input, format, read, rejected, &mut content).await?;
+        // What is there in part goes on where it stopped, by itself.
+        let begun = content
+            .committed
+            .iter()
+            .zip(&content.tables)
+            .any(|(committed, table)| committed.is_some_and(|chunk| chunk > 0 && chunk < table.chunks()));
+        if content.folder.is_none() && !begun {
+            self.pending.push(content);
+            return Ok(());
+        }
+        self.write_pending().await?;
+        self.write_large(content).await
+    }
+
+    /// Writes what is still gathered, and tells what was done.
+    ///
+    /// # Errors
+    /// Where the lake does not answer.
+    pub async fn finish(mut self) -> Result<ImportOutcome> {
+        self.write_pending().await?;
+        Ok(self.outcome)
+    }
+
+    /// Reads and decodes an input into `content`.
+    async fn gather(
+        &mut self,
+        input: &Input,
+        format: FileFormat,
+        read: Arc<AtomicU64>,
         mut rejected: impl FnMut(&RejectedRecord<'_>) -> Result<()>,
+        content: &mut Content,
     ) -> Result<()> {
         let opened = input.open(read)?;
         let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let permits = (self.settings.max_bytes / 4 / PERMIT_BYTES).clamp(1, Semaphore::MAX_PERMITS);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let runtime = tokio::runtime::Handle::current();
         let reading = tokio::task::spawn_blocking(move || {
+            let room = Arc::new(Semaphore::new(permits as usize));
             let mut requests = Requests::new(opened.reader, format);
             while let Some(next) = requests.next_request()? {
+                let next = match next {
+                    Ok(request) => {
+                        let share = u32::try_from(request.body.len() / PERMIT_BYTES + 1).unwrap_or(u32::MAX);
+                        let permit = runtime.block_on(Arc::clone(&room).acquire_many_owned(share.min(permits)));
+                        Ok((request, permit.map_err(|_| Error::internal("the room for requests is closed"))?))
+                    }
+                    Err(unreadable) => Err(unreadable),
+                };
                 if sender.blocking_send(next).is_err() {
                     break;
                 }
@@ -150,18 +223,22 @@ impl Importer {
         let mut decoded = ReceiverStream::new(receiver)
             .map(|next| async move {
                 match next {
-                    Ok(request) => tokio::task::spawn_blocking(move || Ok(decode_request(request, max_future))).await,
+                    Ok(waiting) => tokio::task::spawn_blocking(move || Ok(decode_request(waiting, max_future))).await,
                     Err(unreadable) => Ok(Err(unreadable)),
                 }
             })
             .buffered(self.settings.decoders.max(1));
         while let Some(next) = decoded.next().await {
             match next.map_err(|error| Error::internal("a decoding thread died").with_source(error))? {
-                Ok((request, Ok((batch, report)))) => {
+                Ok((request, Ok((batch, report)), _permit)) => {
                     self.report(input, &request, &report, &mut rejected)?;
-                    self.gather(request.signal, batch).await?;
+                    let weight = request.body.len() as u64;
+                    if let Some(table) = content.tables.get_mut(request.signal.index()) {
+                        table.add(batch, weight)?;
+                    }
+                    self.make_room(content).await?;
                 }
-                Ok((request, Err(what))) => {
+                Ok((request, Err(what), _permit)) => {
                     self.outcome.unreadable.push(format!("{input}:{}: {what}", request.number));
                 }
                 Err((number, what)) => self.outcome.unreadable.push(format!("{input}:{number}: {what}")),
@@ -178,15 +255,6 @@ impl Importer {
         }
     }
 
-    /// Writes what is still gathered, and tells what was done.
-    ///
-    /// # Errors
-    /// Where the lake does not answer.
-    pub async fn finish(mut self) -> Result<ImportOutcome> {
-        self.write_chunks().await?;
-        Ok(self.outcome)
-    }
-
     fn report(
         &mut self,
         input: &Input,
@@ -194,11 +262,11 @@ impl Importer {
         report: &DecodeReport,
         rejected: &mut impl FnMut(&RejectedRecord<'_>) -> Result<()>,
     ) -> Result<()> {
-        let outcome = &mut self.outcome.signals[request.signal.index()];
+        let outcome = self.outcome.of(request.signal);
         outcome.nulled_ids += report.nulled_ids;
         outcome.duplicate_keys += report.duplicate_keys;
         for rejection in &report.rejections {
-            *outcome.rejected.entry(rejection.reason).or_default() += 1;
+            *outcome.rejected.entry(rejection.reason.name().to_owned()).or_default() += 1;
             rejected(&RejectedRecord {
                 input,
                 number: request.number,
@@ -213,41 +281,120 @@ impl Importer {
         Ok(())
     }
 
-    async fn gather(&mut self, signal: Signal, batch: RecordBatch) -> Result<()> {
-        self.outcome.signals[signal.index()].stored += batch.num_rows() as u64;
-        let table = &mut self.tables[signal.index()];
-        table.bytes += batch.get_array_memory_size();
-        table.gathered.push(batch);
-        if self.tables.iter().map(|table| table.bytes).sum::<usize>() >= self.settings.chunk_bytes {
-            self.write_chunks().await?;
+    /// Past the bound: what waits is written, and a content that is too large by itself goes to disk.
+    async fn make_room(&mut self, content: &mut Content) -> Result<()> {
+        let bound = self.settings.max_bytes / 2;
+        let pending: usize = self.pending.iter().map(Content::bytes).sum();
+        if pending + content.bytes() < bound {
+            return Ok(());
+        }
+        self.write_pending().await?;
+        if content.bytes() < bound { Ok(()) } else { content.spill().await }
+    }
+
+    /// Writes the contents that wait: one commit a table for all of them.
+    async fn write_pending(&mut self) -> Result<()> {
+        let mut pending = std::mem::take(&mut self.pending);
+        for (index, signal) in Signal::ALL.into_iter().enumerate() {
+            let (mut batches, mut txns) = (Vec::new(), Vec::new());
+            for content in &mut pending {
+                let chunks = content.tables[index].chunks();
+                if chunks == 0 {
+                    continue;
+                }
+                let rows = content.tables[index].rows();
+                let outcome = self.outcome.of(signal);
+                if content.committed[index].is_some_and(|chunk| chunk >= chunks) {
+                    outcome.already += rows;
+                    continue;
+                }
+                outcome.stored += rows;
+                let version = content.version(index, chunks);
+                txns.push(AppendTxn { app_id: content.app_id.clone(), version, after: content.committed[index] });
+                batches.extend(content.tables[index].take_batches());
+            }
+            if !txns.is_empty() {
+                let files = self.write(index, batches).await?;
+                self.commit(index, &files, &txns).await?;
+            }
         }
         Ok(())
     }
 
-    async fn write_chunks(&mut self) -> Result<()> {
-        for table in &mut self.tables {
-            let gathered = std::mem::take(&mut table.gathered);
-            table.bytes = 0;
-            if gathered.is_empty() {
-                continue;
+    /// Writes one content that is spilled, or there in part: a commit every few chunks.
+    async fn write_large(&mut self, mut content: Content) -> Result<()> {
+        content.spill().await?;
+        let Some(folder) = content.folder.take() else { return Err(Error::internal("a content without its folder")) };
+        for (index, signal) in Signal::ALL.into_iter().enumerate() {
+            let chunks = content.tables[index].chunks();
+            let mut done = content.committed[index];
+            let mut files: Vec<DataFile> = Vec::new();
+            let spilled = content.tables[index].chunk_files(&folder.path().join(signal.table()));
+            for (chunk, spilled) in (1..).zip(spilled) {
+                let (spilled, rows) = blocking(move || spilled.read().map(|rows| (spilled, rows))).await?;
+                let count = rows.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
+                if done.is_some_and(|done| chunk <= done) {
+                    self.outcome.of(signal).already += count;
+                    continue;
+                }
+                files.extend(self.write(index, rows).await?);
+                spilled.remove();
+                self.outcome.of(signal).stored += count;
+                let bytes: u64 = files.iter().map(|file| file.size).sum();
+                if chunk == chunks || files.len() >= COMMIT_FILES || bytes >= COMMIT_BYTES {
+                    let version = content.version(index, chunk);
+                    let txn = AppendTxn { app_id: content.app_id.clone(), version, after: done };
+                    self.commit(index, &files, &[txn]).await?;
+                    done = Some(version);
+                    files.clear();
+                }
             }
-            let signal = table.lake.signal();
-            let files = write_sorted(table.lake.store(), signal, table.snapshot.promoted(), gathered).await?;
-            let after = (table.chunk > 0).then_some(table.chunk);
-            table.chunk += 1;
-            let txn = AppendTxn { app_id: format!("import/{}/{signal}", self.run), version: table.chunk, after };
-            table.snapshot = table.lake.append(&table.snapshot, &files, &txn).await?;
-            if let Err(error) = table.lake.checkpoint_if_due(&table.snapshot).await {
-                tracing::warn!(table = %signal, %error, "no checkpoint was written");
-            }
-            self.outcome.files += files.len();
-            self.outcome.file_bytes += files.iter().map(|file| file.size).sum::<u64>();
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, table: usize, batches: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+        let table = &self.tables[table];
+        let files = write_sorted(table.lake.store(), table.lake.signal(), table.snapshot.promoted(), batches).await?;
+        self.outcome.files += files.len();
+        self.outcome.bytes += files.iter().map(|file| file.size).sum::<u64>();
+        Ok(files)
+    }
+
+    async fn commit(&mut self, table: usize, files: &[DataFile], txns: &[AppendTxn]) -> Result<()> {
+        let table = &mut self.tables[table];
+        table.snapshot = table.lake.append(&table.snapshot, files, txns).await?;
+        if let Err(error) = table.lake.checkpoint_if_due(&table.snapshot).await {
+            tracing::warn!(table = %table.lake.signal(), %error, "no checkpoint was written");
         }
         Ok(())
     }
 }
 
-fn decode_request(request: FileRequest, max_future_micros: i64) -> Decoded {
+impl Content {
+    /// Moves what is in memory to disk.
+    async fn spill(&mut self) -> Result<()> {
+        let folder = match self.folder.take() {
+            Some(folder) => folder,
+            None => tempfile::Builder::new().prefix("telestrata-import-").tempdir().map_err(|error| {
+                Error::config("no temporary folder can be made (TMPDIR) for rows that do not fit into memory")
+                    .with_source(error)
+            })?,
+        };
+        let mut tables = std::mem::take(&mut self.tables);
+        let (folder, tables) = blocking(move || {
+            for (table, signal) in tables.iter_mut().zip(Signal::ALL) {
+                table.spill(&folder.path().join(signal.table()))?;
+            }
+            Ok((folder, tables))
+        })
+        .await?;
+        (self.folder, self.tables) = (Some(folder), tables);
+        Ok(())
+    }
+}
+
+fn decode_request((request, permit): Waiting, max_future_micros: i64) -> Decoded {
     let now = chrono::Utc::now().timestamp_micros();
     let meta = RequestMeta {
         ingest_time: now,
@@ -261,5 +408,12 @@ fn decode_request(request: FileRequest, max_future_micros: i64) -> Decoded {
     let decoded = decode(request.signal, request.encoding, &request.body, &meta)
         .map(|decoded| (decoded.batch, decoded.report))
         .map_err(|error| error.to_string());
-    (request, decoded)
+    (request, decoded, permit)
+}
+
+/// Runs work that blocks or takes long on a thread where it holds up no one.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("a thread of the import died").with_source(error))?
 }

@@ -1,4 +1,7 @@
 //! What to read: files by name or pattern, or standard input; plain, gzip or zstd, told by their first bytes.
+//!
+//! An input is read twice: for its digest, by which the lake knows whether it has the content, and for its records.
+//! What comes in once only is kept in a temporary file.
 
 use std::fmt;
 use std::fs::File;
@@ -8,6 +11,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::read::MultiGzDecoder;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
@@ -16,12 +21,14 @@ const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 const READ_BYTES: usize = 256 << 10;
 
 /// One thing to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Input {
     /// A file.
     File(PathBuf),
     /// Standard input.
     Stdin,
+    /// What came in under a name, in a temporary file.
+    Spooled(String, Arc<NamedTempFile>),
 }
 
 impl fmt::Display for Input {
@@ -29,6 +36,7 @@ impl fmt::Display for Input {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Stdin => f.write_str("standard input"),
+            Self::Spooled(name, _) => f.write_str(name),
         }
     }
 }
@@ -76,19 +84,66 @@ impl fmt::Debug for OpenInput {
 }
 
 impl Input {
+    /// The input as something that can be read twice. Blocks.
+    ///
+    /// # Errors
+    /// `Config` where standard input can't be read or the temporary folder has no room.
+    pub fn repeatable(self) -> Result<Self> {
+        if !matches!(self, Self::Stdin) {
+            return Ok(self);
+        }
+        let failed =
+            |error| Error::config("standard input can't be kept in the temporary folder (TMPDIR)").with_source(error);
+        let mut file = NamedTempFile::new().map_err(failed)?;
+        io::copy(&mut io::stdin().lock(), &mut file).map_err(failed)?;
+        Ok(Self::Spooled(self.to_string(), Arc::new(file)))
+    }
+
+    /// SHA-256 of the decompressed content, in hex: the same for a file and its compressed copy. Blocks.
+    ///
+    /// Of an input that is cut short it is the digest of what can be read, and told apart from that content alone.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn digest(&self) -> Result<String> {
+        let mut reader = self.open(Arc::default())?.reader;
+        let mut digest = Sha256::new();
+        loop {
+            let read = match reader.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => {
+                    digest.update(bytes);
+                    bytes.len()
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+                Err(_) => {
+                    digest.update(b"cut short");
+                    break;
+                }
+            };
+            reader.consume(read);
+        }
+        Ok(format!("{:x}", digest.finalize()))
+    }
+
     /// Opens the input; `read` is told how many of its bytes on disk have been read.
     ///
     /// # Errors
     /// `Config` where it can't be opened or read.
     pub fn open(&self, read: Arc<AtomicU64>) -> Result<OpenInput> {
         let failed = |error| Error::config(format!("can't read {self}")).with_source(error);
-        let (source, size): (Box<dyn Read + Send>, _) = match self {
-            Self::File(path) => {
+        let path = match self {
+            Self::File(path) => Some(path.as_path()),
+            Self::Stdin => None,
+            Self::Spooled(_, file) => Some(file.path()),
+        };
+        let (source, size): (Box<dyn Read + Send>, _) = match path {
+            Some(path) => {
                 let file = File::open(path).map_err(failed)?;
                 let size = file.metadata().map_err(failed)?.len();
                 (Box::new(file), Some(size))
             }
-            Self::Stdin => (Box::new(io::stdin()), None),
+            None => (Box::new(io::stdin()), None),
         };
         let mut raw = BufReader::with_capacity(READ_BYTES, Counted { source, read });
         let magic = raw.fill_buf().map_err(failed)?;

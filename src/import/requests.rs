@@ -25,6 +25,36 @@ pub enum FileFormat {
     Proto(Signal),
 }
 
+impl FileFormat {
+    /// The format of a name, `otlp-json` or `otlp-proto`, and the table of the signal that protobuf does not tell.
+    ///
+    /// # Errors
+    /// `Invalid` where a name is not known, or protobuf comes without its signal.
+    pub fn parse(format: &str, signal: Option<&str>) -> Result<Self> {
+        match (format, signal) {
+            ("otlp-json", _) => Ok(Self::JsonLines),
+            ("otlp-proto", Some(table)) => {
+                let signal = Signal::ALL.into_iter().find(|signal| signal.table() == table);
+                signal
+                    .map(Self::Proto)
+                    .ok_or_else(|| Error::invalid(format!("`{table}` is no signal; name logs, spans or metrics")))
+            }
+            ("otlp-proto", None) => {
+                Err(Error::invalid("protobuf does not say which signal it holds; name logs, spans or metrics"))
+            }
+            (other, _) => Err(Error::invalid(format!("`{other}` is no format; name otlp-json or otlp-proto"))),
+        }
+    }
+
+    /// The names that [`Self::parse`] takes.
+    pub const fn names(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::JsonLines => ("otlp-json", None),
+            Self::Proto(signal) => ("otlp-proto", Some(signal.table())),
+        }
+    }
+}
+
 /// One request of a file.
 #[derive(Debug, Clone)]
 pub struct FileRequest {

@@ -144,7 +144,7 @@ impl Flusher {
         let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
         let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after };
         let started = Instant::now();
-        let snapshot = self.table.lake().append(&work.base, &work.files, &txn).await?;
+        let snapshot = self.table.lake().append(&work.base, &work.files, &[txn]).await?;
         self.table.install(snapshot, work.last);
         let labels = self.table.lake().signal().into();
         self.metrics.commit_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());
@@ -196,9 +196,8 @@ impl Flusher {
         );
     }
 
-    async fn follow_others(&self) {
-        // A flush under way brings a newer snapshot anyway.
-        let Ok(mut unfinished) = self.unfinished.try_lock() else { return };
+    pub(super) async fn follow_others(&self) {
+        let mut unfinished = self.unfinished.lock().await;
         if unfinished.is_some() {
             // Its commit may be in: a newer snapshot alone would show those rows beside the hot ones.
             if let Err(error) = self.commit(&mut unfinished).await {

@@ -297,6 +297,11 @@ impl Store {
         outcomes.into_iter().collect()
     }
 
+    /// Brings every table up to what others have committed, now instead of within seconds.
+    pub async fn follow(&self) {
+        futures::future::join_all(self.flushers.iter().map(|flusher| flusher.follow_others())).await;
+    }
+
     /// Lets go of the WAL's segments that every table has passed.
     async fn release(&self) {
         // Read first: what is published later has a higher sequence.

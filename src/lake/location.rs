@@ -1,7 +1,7 @@
 //! Where a lake is: the root as a URL, and the object store behind it.
 //!
-//! The seam for cloud stores: a root is a URL and an `Arc<dyn ObjectStore>` that serves the URL's host from its
-//! top. Everything above works on that pair.
+//! A root is a URL and an `Arc<dyn ObjectStore>` that serves the URL's host (the bucket, the container, the file
+//! system) from its top. Everything above works on that pair.
 
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::sync::Arc;
@@ -11,24 +11,28 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
+use super::cloud_store::{CloudAccess, cloud_store};
 use super::local_store::DurableLocalStore;
 use super::whole_reads::WholeReads;
 use crate::error::{Error, Result};
+use crate::metrics::StoreRequests;
 
 /// The root of a lake.
 #[derive(Debug, Clone)]
 pub struct LakeRoot {
     url: Url,
     store: Arc<dyn ObjectStore>,
+    requests: StoreRequests,
 }
 
 impl LakeRoot {
-    /// Parses a folder (`./telemetry`) or a URL (`file:///srv/telemetry`).
+    /// Parses a folder (`./telemetry`) or a URL (`file:///srv/telemetry`, `s3://bucket/prefix`, `gs://…`, `az://…`).
+    /// Sends nothing.
     ///
     /// # Errors
-    /// `Config` for a URL of a scheme that this version can't store to, or a path that is not absolute and can't be
-    /// made so.
-    pub fn parse(root: &str) -> Result<Self> {
+    /// `Config` for a URL that names no store, settings that make no client, or a path that is not absolute and
+    /// can't be made so.
+    pub fn parse(root: &str, access: &CloudAccess) -> Result<Self> {
         match Url::parse(root) {
             Ok(url) if url.scheme() == "file" => {
                 let folder = url.to_file_path().map_err(|()| {
@@ -36,10 +40,7 @@ impl LakeRoot {
                 })?;
                 Self::local(&folder)
             }
-            Ok(url) if root.contains("://") => Err(Error::config(format!(
-                "lake root `{root}`: this version stores to local folders only, not to {}://; name a folder",
-                url.scheme()
-            ))),
+            Ok(url) if root.contains("://") => Self::cloud(url, access),
             _ => Self::local(FsPath::new(root)),
         }
     }
@@ -53,12 +54,42 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self { url, store: Arc::new(DurableLocalStore::default()) })
+        Ok(Self { url, store: Arc::new(DurableLocalStore::default()), requests: StoreRequests::default() })
+    }
+
+    fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {
+        // Not shown: what is wrong with it may be a password in it.
+        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+            return Err(Error::config(
+                "the lake's URL has a user, a password, a query or a fragment; write scheme://bucket/prefix, and give \
+                 credentials in the provider's environment variables",
+            ));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(Error::config(format!("lake root `{url}` names no bucket; write scheme://bucket/prefix")));
+        }
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        let store = cloud_store(&url, access).ok_or_else(|| {
+            Error::config(format!(
+                "lake root `{url}`: there is no store for {}://; name a folder, or a URL of s3://, gs:// or az://",
+                url.scheme()
+            ))
+        })??;
+        let requests = store.requests().clone();
+        Ok(Self { url, store: Arc::new(WholeReads(Arc::new(store))), requests })
     }
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store: Arc::new(WholeReads(store)) }
+        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default() }
+    }
+
+    /// What was asked of an object store; stays at 0 for a local folder.
+    pub const fn requests(&self) -> &StoreRequests {
+        &self.requests
     }
 
     /// The URL, with a slash at its end.
@@ -124,8 +155,8 @@ mod tests {
     #[test]
     fn a_folder_and_its_url_are_the_same_root() {
         let folder = tempfile::tempdir().unwrap();
-        let by_path = LakeRoot::parse(folder.path().to_str().unwrap()).unwrap();
-        let by_url = LakeRoot::parse(by_path.url().as_str()).unwrap();
+        let by_path = LakeRoot::parse(folder.path().to_str().unwrap(), &CloudAccess::default()).unwrap();
+        let by_url = LakeRoot::parse(by_path.url().as_str(), &CloudAccess::default()).unwrap();
         assert_eq!(by_path.url(), by_url.url());
         assert!(by_path.table_url("logs").unwrap().path().ends_with("/logs/"));
     }
@@ -134,14 +165,29 @@ mod tests {
     fn a_root_that_does_not_exist_yet_has_no_dots_in_its_url() {
         let folder = tempfile::tempdir().unwrap();
         let dotted = folder.path().join("not-yet").join("..").join("new").join("lake");
-        let root = LakeRoot::parse(dotted.to_str().unwrap()).unwrap();
+        let root = LakeRoot::parse(dotted.to_str().unwrap(), &CloudAccess::default()).unwrap();
         assert_eq!(root.local_folder().unwrap(), folder.path().canonicalize().unwrap().join("new").join("lake"));
         root.table_path("logs").unwrap();
     }
 
-    #[test]
-    fn a_store_that_is_not_supported_is_refused_by_name() {
-        let error = LakeRoot::parse("s3://bucket/prefix").unwrap_err();
-        assert!(error.to_string().contains("s3://"), "{error}");
+    #[rstest::rstest]
+    #[case("ftp://host/lake", "s3://")]
+    #[case("s3:///lake", "names no bucket")]
+    #[case("s3://key:secret@bucket/lake", "environment variables")]
+    #[case("s3://bucket/lake?versionId=1", "environment variables")]
+    fn a_url_that_names_no_store_is_refused_and_says_why(#[case] root: &str, #[case] why: &str) {
+        let error = LakeRoot::parse(root, &CloudAccess::default()).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[rstest::rstest]
+    #[case("s3://bucket", "s3://bucket/", "logs")]
+    #[case("s3://my_bucket/a/b", "s3://my_bucket/a/b/", "a/b/logs")]
+    #[case("gs://bucket/a/", "gs://bucket/a/", "a/logs")]
+    fn a_cloud_root_has_its_tables_below_its_prefix(#[case] root: &str, #[case] url: &str, #[case] table: &str) {
+        let root = LakeRoot::parse(root, &CloudAccess::default()).unwrap();
+        assert_eq!(root.url().as_str(), url);
+        assert_eq!(root.table_path("logs").unwrap().as_ref(), table);
     }
 }

@@ -1,4 +1,4 @@
-//! The lake: open Delta tables on a local disk, and later an object store.
+//! The lake: open Delta tables on a local disk or an object store.
 //!
 //! Guarantee: what a commit names is whole and durable; a commit happens once; the Delta log is the only truth
 //! about files (invariants 5, 7 and 8). Elsewhere: which rows (`buffer`), when (`ingest`), how they are read (`query`).
@@ -6,7 +6,9 @@
 //! ```text
 //! location.rs     root as a URL and its object store
 //! local_store.rs  a local folder with durable writes
+//! cloud_store.rs  S3, GCS, Azure: clients, bounds, counted requests
 //! whole_reads.rs  a store whose reads are whole, or an error
+//! whole_objects.rs  immutable objects read by one request and kept
 //! schema.rs       contract -> Delta schema, and back
 //! parquet.rs      writer settings
 //! stats.rs        per-file statistics
@@ -18,6 +20,7 @@
 //! readme.rs       the note for people at the lake's root
 //! ```
 
+mod cloud_store;
 mod files;
 mod local_store;
 mod location;
@@ -28,12 +31,15 @@ mod sort;
 mod stats;
 mod table;
 mod upload;
+mod whole_objects;
 mod whole_reads;
 mod write;
 
+pub use cloud_store::CloudAccess;
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
 pub(crate) use readme::write_readme;
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};

@@ -23,10 +23,13 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 
 use super::files::LiveFiles;
 use super::location::LakeRoot;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
+use super::whole_objects::{KeptObjects, WholeObjects};
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::contract::{CONTRACT_VERSION, PARTITION, columns};
@@ -38,6 +41,9 @@ const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
 /// A checkpoint is written at versions divisible by this.
 const CHECKPOINT_EVERY: u64 = 50;
+
+/// Bytes of commits that a table's handle keeps.
+const KEPT_COMMITS: usize = 8 << 20;
 
 /// Table property that carries the contract's version.
 const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
@@ -103,7 +109,11 @@ impl LakeTable {
     pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
         let url = root.table_url(signal.table())?;
         let store = root.table_store(signal.table())?;
-        let log_store = default_logstore(Arc::clone(&store), Arc::clone(root.store()), &url, &StorageConfig::default());
+        // Opening and refreshing read each commit more than once.
+        let kept = Arc::new(KeptObjects::new(KEPT_COMMITS));
+        let top: Arc<dyn ObjectStore> = Arc::new(WholeObjects::new(Arc::clone(root.store()), kept, is_commit));
+        let log = Arc::new(PrefixStore::new(Arc::clone(&top), root.table_path(signal.table())?));
+        let log_store = default_logstore(log, top, &url, &StorageConfig::default());
         Ok(Self { signal, log_store, store })
     }
 
@@ -122,21 +132,23 @@ impl LakeTable {
     /// # Errors
     /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
     pub async fn load(&self) -> Result<Option<TableSnapshot>> {
-        // Asked first, since the kernel takes a missing folder for a failure.
-        let log = self.store.list_with_delimiter(Some(&"_delta_log".into())).await;
-        match log {
-            // What a crash left before the first commit is no table.
-            Ok(listing) if !listing.objects.iter().any(|object| is_log_file(&object.location)) => return Ok(None),
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => {
-                return Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error));
-            }
-            Ok(_) => {}
+        match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
+            Ok(state) => self.checked(state).map(Some),
+            // The kernel takes a missing table for a failure.
+            Err(_) if !self.has_log().await? => Ok(None),
+            Err(error) => Err(self.unavailable("can't be read", error)),
         }
-        let state = DeltaTableState::try_new(self.log_store.as_ref(), None)
-            .await
-            .map_err(|error| self.unavailable("can't be read", error))?;
-        self.checked(state).map(Some)
+    }
+
+    /// Whether there is a commit or a checkpoint. What a crash left before the first commit is no table.
+    async fn has_log(&self) -> Result<bool> {
+        match self.store.list_with_delimiter(Some(&"_delta_log".into())).await {
+            Ok(listing) => Ok(listing.objects.iter().any(|object| is_log_file(&object.location))),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => {
+                Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error))
+            }
+        }
     }
 
     /// Its newest version; makes the table, or adds promoted columns to it, where it lacks them.
@@ -146,12 +158,9 @@ impl LakeTable {
     pub async fn load_or_create(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
         let mut outcome = self.create_or_widen(promoted).await;
         for pause in PAUSES {
-            let Err(error) = &outcome else { break };
-            if error.kind() != ErrorKind::Unavailable {
+            if !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            tracing::warn!(table = %self.signal, %error, "the table could not be opened; trying again");
-            tokio::time::sleep(Duration::from_millis(pause)).await;
             outcome = self.create_or_widen(promoted).await;
         }
         outcome
@@ -197,19 +206,29 @@ impl LakeTable {
     ///
     /// # Errors
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
-    pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txn: &AppendTxn) -> Result<TableSnapshot> {
+    pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txns: &[AppendTxn]) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
-        let mut outcome = self.commit_append(&snapshot, files, txn).await;
+        let mut outcome = self.commit_append(&snapshot, files, txns).await;
         for pause in PAUSES {
-            let Err(error) = &outcome else { break };
-            if error.kind() != ErrorKind::Unavailable {
+            if !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            tracing::warn!(table = %self.signal, %error, "a commit did not go through; reloading");
-            tokio::time::sleep(Duration::from_millis(pause)).await;
-            outcome = self.append_unless_in(&mut snapshot, files, txn).await;
+            outcome = self.append_unless_in(&mut snapshot, files, txns).await;
         }
         outcome
+    }
+
+    /// After the pause, where the store did not answer or another's commit came first; never after what is final.
+    async fn is_worth_another_try<T>(&self, outcome: &Result<T>, pause: u64) -> bool {
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                // Usual where several servers write one table.
+                tracing::info!(table = %self.signal, %error, "a commit did not go through; reloading");
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Commits on top of the newest version, unless that says that the files are in.
@@ -217,14 +236,13 @@ impl LakeTable {
         &self,
         snapshot: &mut TableSnapshot,
         files: &[DataFile],
-        txn: &AppendTxn,
+        txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
         *snapshot = self.refresh(snapshot).await?;
-        match self.committed(snapshot, &txn.app_id).await? {
-            Some(version) if version == txn.version => Ok(snapshot.clone()),
-            version if version == txn.after => self.commit_append(snapshot, files, txn).await,
-            version => Err(self.fenced(txn, version)),
+        if self.is_committed(snapshot, txns).await? {
+            return Ok(snapshot.clone());
         }
+        self.commit_append(snapshot, files, txns).await
     }
 
     /// Bars the commits of an earlier life of this application, which may still be on their way to the store: they
@@ -238,12 +256,9 @@ impl LakeTable {
         let mut newest = base.clone();
         let mut outcome = self.take_next_version(base, &mut newest, app_id).await;
         for pause in PAUSES {
-            let Err(error) = &outcome else { break };
-            if error.kind() != ErrorKind::Unavailable {
+            if !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            tracing::warn!(table = %self.signal, %error, "the last run's commits could not be barred; trying again");
-            tokio::time::sleep(Duration::from_millis(pause)).await;
             outcome = self.take_next_version(base, &mut newest, app_id).await;
         }
         outcome.map(|committed| (newest, committed))
@@ -257,18 +272,33 @@ impl LakeTable {
     ) -> Result<Option<i64>> {
         *newest = self.refresh(newest).await?;
         if newest.version() == base.version() {
-            let state = self.commit(newest, Vec::new(), append_operation(), None).await?;
+            let state = self.commit(newest, Vec::new(), append_operation(), Vec::new()).await?;
             *newest = self.checked(state)?;
         }
         self.committed(newest, app_id).await
+    }
+
+    /// Whether the transactions are in the snapshot. They are committed together: one without another is a stranger's.
+    async fn is_committed(&self, snapshot: &TableSnapshot, txns: &[AppendTxn]) -> Result<bool> {
+        let mut committed = None;
+        for txn in txns {
+            let found = self.committed(snapshot, &txn.app_id).await?;
+            let is_in = found == Some(txn.version);
+            if !is_in && found != txn.after || committed.is_some_and(|committed| committed != is_in) {
+                return Err(self.fenced(txn, found));
+            }
+            committed = Some(is_in);
+        }
+        Ok(committed.unwrap_or(false))
     }
 
     fn fenced(&self, txn: &AppendTxn, found: Option<i64>) -> Error {
         Error::new(
             ErrorKind::Damaged,
             format!(
-                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process writes with this \
-                 write-ahead log's id; stop it, and give it a log of its own",
+                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process commits under the same \
+                 id; of a writer, stop it and give it a write-ahead log of its own; of an import, let it end and \
+                 import again",
                 self.signal, txn.app_id, txn.after, txn.version
             ),
         )
@@ -278,12 +308,12 @@ impl LakeTable {
         &self,
         snapshot: &TableSnapshot,
         files: &[DataFile],
-        txn: &AppendTxn,
+        txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
         let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
-        let transaction = Transaction::new(&txn.app_id, txn.version);
-        let state = self.commit(snapshot, actions, append_operation(), Some(transaction)).await?;
+        let transactions = txns.iter().map(|txn| Transaction::new(&txn.app_id, txn.version)).collect();
+        let state = self.commit(snapshot, actions, append_operation(), transactions).await?;
         if state.version() == snapshot.version() + 1 {
             let files = Arc::new(snapshot.files.with_added(files, now));
             return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
@@ -297,16 +327,14 @@ impl LakeTable {
         snapshot: &TableSnapshot,
         actions: Vec<Action>,
         operation: DeltaOperation,
-        transaction: Option<Transaction>,
+        transactions: Vec<Transaction>,
     ) -> Result<DeltaTableState> {
         // Clean-up lists the log at every commit, and its failure would hide a commit that succeeded.
-        let mut properties = CommitProperties::default()
+        let properties = CommitProperties::default()
             .with_max_retries(0)
             .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false));
-        if let Some(transaction) = transaction {
-            properties = properties.with_application_transaction(transaction);
-        }
+            .with_cleanup_expired_logs(Some(false))
+            .with_application_transactions(transactions);
         let commit = CommitBuilder::from(properties).with_actions(actions).build(
             Some(&snapshot.state),
             Arc::clone(&self.log_store),
@@ -364,7 +392,7 @@ impl LakeTable {
             })
             .collect();
         let operation = DeltaOperation::AddColumn { fields };
-        let state = self.commit(snapshot, vec![Action::Metadata(metadata)], operation, None).await?;
+        let state = self.commit(snapshot, vec![Action::Metadata(metadata)], operation, Vec::new()).await?;
         self.checked(state)
     }
 
@@ -415,11 +443,16 @@ impl LakeTable {
 }
 
 /// A commit or a checkpoint: its name begins with the version.
-fn is_log_file(location: &object_store::path::Path) -> bool {
+fn is_log_file(location: &Path) -> bool {
     let name = location.filename().unwrap_or_default();
     let version = name.split('.').next().unwrap_or_default();
     let complete = name.ends_with(".json") || name.ends_with(".parquet");
     complete && version.len() == 20 && version.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A commit: written once, under a name that no other content ever has.
+fn is_commit(location: &Path) -> bool {
+    is_log_file(location) && location.extension() == Some("json")
 }
 
 fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted]) -> Result<Vec<Promoted>> {

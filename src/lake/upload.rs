@@ -9,11 +9,11 @@ use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// Bytes of a part; all are of one size but the last, as some stores want it. The largest object has 10,000 of them.
-const PART_BYTES: usize = 10 << 20;
+/// An object up to this size is one request, a larger one an upload of parts of this size; some stores want equal ones.
+const PART_BYTES: usize = 8 << 20;
 
-/// Parts on their way at once, at most.
-const PARTS_IN_FLIGHT: usize = 8;
+/// Parts of one object on their way at once.
+const PARTS_IN_FLIGHT: usize = 4;
 
 /// Uploads what comes until the sender is dropped. Answers how many bytes that was.
 ///

@@ -3,7 +3,8 @@
 //! Guarantee: a body that ends before the bytes that its reply promised is an error, never a shorter object.
 //! Most such bodies are found by HTTP's framing. What is left is a reply that was shortened on its way together with
 //! its `Content-Length`; `object_store` hands that on, and then a Parquet reader panics, and a Delta commit that was cut
-//! after a line is taken for a shorter commit: without the transaction in its last line its rows would be added again.
+//! after a line is taken for a shorter commit: without the transaction in its last line it would be made again, and its
+//! server would show its rows twice.
 
 use std::fmt;
 use std::ops::Range;

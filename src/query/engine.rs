@@ -34,6 +34,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::error::from_datafusion;
+use super::file_reader::FileStores;
 use super::lookup::{Attr, MapLookupPlanner, MapValue};
 use super::lookup_pushdown::LookupPushdown;
 use super::provider::{SignalTable, store_url};
@@ -60,6 +61,8 @@ pub struct QueryBudget {
     pub max_time: Duration,
     /// Bytes of the cache of Parquet footers.
     pub footer_cache: usize,
+    /// Bytes of small files that are kept, of a lake on an object store.
+    pub small_files: usize,
     /// How far outside of a span a log of it may lie.
     pub span_slack: Duration,
 }
@@ -76,6 +79,7 @@ pub struct QueryEngine {
 #[derive(Debug)]
 struct Planner {
     root: LakeRoot,
+    stores: FileStores,
     state: SessionState,
 }
 
@@ -140,7 +144,20 @@ impl QueryEngine {
         let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::new(map_value)) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
-        Ok(Self { planner: Arc::new(Planner { root, state }), max_time: budget.max_time, runtime })
+        let stores = FileStores::new(&root, budget.small_files);
+        Ok(Self { planner: Arc::new(Planner { root, stores, state }), max_time: budget.max_time, runtime })
+    }
+
+    /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.
+    ///
+    /// # Errors
+    /// `Invalid` for a text that is no query.
+    pub fn signals_read(&self, sql: &str) -> Result<Vec<Signal>> {
+        let names = self.planner.tables_named(sql, &mut HashSet::new())?;
+        Ok(match names {
+            Some(names) => Signal::ALL.into_iter().filter(|signal| names.contains(signal.table())).collect(),
+            None => Signal::ALL.to_vec(),
+        })
     }
 
     /// Plans and starts a query over the pinned tables; `params` are the values of `$1`, `$2`, ...
@@ -201,6 +218,27 @@ async fn drive(mut stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>
 }
 
 impl Planner {
+    /// The tables that a query names, and those that its views name; `None` where that does not tell what it reads.
+    fn tables_named(&self, sql: &str, seen: &mut HashSet<&'static str>) -> Result<Option<HashSet<String>>> {
+        let references = self.state.resolve_table_references(&parse(sql)?).map_err(from_datafusion)?;
+        let mut names = HashSet::new();
+        for reference in references {
+            if reference.schema() == Some("information_schema") {
+                return Ok(None);
+            }
+            match View::named(reference.table()) {
+                Some(view) if seen.insert(view.name) => match self.tables_named(view.sql, seen)? {
+                    Some(inner) => names.extend(inner),
+                    None => return Ok(None),
+                },
+                Some(_) => {}
+                None => _ = names.insert(reference.table().to_owned()),
+            }
+        }
+        let known = names.iter().all(|name| Signal::ALL.iter().any(|signal| signal.table() == name));
+        Ok((known && !names.is_empty()).then_some(names))
+    }
+
     async fn start(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
         let statement = parse(sql)?;
         let state = self.session_over(pinned)?;
@@ -225,7 +263,8 @@ impl Planner {
     fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
         let schema = MemorySchemaProvider::new();
         for (signal, table) in pinned.0 {
-            let provider = SignalTable::try_new(self.root.clone(), signal, table).map_err(from_datafusion)?;
+            let provider =
+                SignalTable::try_new(self.root.clone(), self.stores.clone(), signal, table).map_err(from_datafusion)?;
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();

@@ -3,6 +3,7 @@
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
+//! file_reader.rs      how a scan reads files
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
 //! lookup.rs           attributes['k'] and attr('k') as functions
@@ -15,6 +16,7 @@
 mod adapter;
 mod engine;
 mod error;
+mod file_reader;
 mod lookup;
 mod lookup_pushdown;
 mod provider;

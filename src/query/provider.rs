@@ -20,7 +20,6 @@ use datafusion::common::{DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::memory::MemorySourceConfig;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -37,6 +36,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::adapter::{ContractAdapterFactory, promoted_value};
+use super::file_reader::FileStores;
 use super::pruning::{date_of, prune};
 use crate::buffer::TableState;
 use crate::lake::{LakeRoot, LiveFile};
@@ -50,6 +50,7 @@ const FOOTER_HINT: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct SignalTable {
     root: LakeRoot,
+    stores: FileStores,
     signal: Signal,
     state: Arc<TableState>,
     /// The scan's own order: the file's columns, then the partition.
@@ -61,7 +62,7 @@ impl SignalTable {
     ///
     /// # Errors
     /// If the table's schema has no partition column.
-    pub(super) fn try_new(root: LakeRoot, signal: Signal, state: Arc<TableState>) -> Result<Self> {
+    pub(super) fn try_new(root: LakeRoot, stores: FileStores, signal: Signal, state: Arc<TableState>) -> Result<Self> {
         let schema = state.snapshot.schema();
         let partition = schema.index_of(PARTITION)?;
         let in_files: Vec<usize> = (0..schema.fields().len()).filter(|column| *column != partition).collect();
@@ -69,7 +70,7 @@ impl SignalTable {
         let scan_schema = TableSchema::builder(file_schema)
             .with_table_partition_cols(vec![Arc::new(schema.field(partition).clone())])
             .build();
-        Ok(Self { root, signal, state, scan_schema })
+        Ok(Self { root, stores, signal, state, scan_schema })
     }
 
     fn cold(
@@ -86,15 +87,14 @@ impl SignalTable {
             return Ok(None);
         }
         let table = self.root.table_path(self.signal.table()).map_err(external)?;
-        let cache = session.runtime_env().cache_manager.get_file_metadata_cache();
-        let reader = CachedParquetFileReaderFactory::new(Arc::clone(self.root.store()), cache);
+        let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
         let mut source = ParquetSource::new(self.scan_schema.clone())
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true)
             .with_metadata_size_hint(FOOTER_HINT)
             .with_pushdown_filters(filters.iter().any(is_lookup_by_id) && !self.has_promoted(columns))
-            .with_parquet_file_reader_factory(Arc::new(reader));
+            .with_parquet_file_reader_factory(self.stores.factory(footers));
         if let Some(predicate) = predicate {
             source = source.with_predicate(predicate);
         }

@@ -63,7 +63,7 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     }
     if let Some(door) = api {
         let address = door.address();
-        door.serve(api::routes(store, engine, life.clone(), address), Protocol::Http1, &life);
+        door.serve(api::routes(store, engine, settings.import.clone(), life.clone(), address), Protocol::Http1, &life);
     }
     Ok(Running { addresses, life })
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::error::{Error, Result};
+use crate::import::ImportSettings;
 
 /// Where the server listens and what it takes.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct ServerSettings {
     pub otlp_http: Option<SocketAddr>,
     /// The HTTP API, `None` for off; port 0 is any free port.
     pub http: Option<SocketAddr>,
+    /// How the HTTP API imports files.
+    pub import: ImportSettings,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
     pub max_request_bytes: usize,
 }
@@ -23,6 +26,7 @@ impl Default for ServerSettings {
             otlp_grpc: Some(local(4317)),
             otlp_http: Some(local(4318)),
             http: Some(local(8710)),
+            import: ImportSettings::default(),
             max_request_bytes: 64 * 1024 * 1024,
         }
     }

@@ -226,7 +226,7 @@ fn errors_say_what_and_where_and_sql_only_reads() {
         telestrata().current_dir(home.path()).args(["sql", "--lake", "./nowhere", "select 1"]).output().unwrap();
     assert_eq!(nowhere.status.code(), Some(1));
     assert!(String::from_utf8(nowhere.stderr).unwrap().contains("there is no lake at"));
-    let cloud = telestrata().args(["sql", "--lake", "s3://bucket/x", "select 1"]).output().unwrap();
+    let cloud = telestrata().args(["sql", "--lake", "ftp://bucket/x", "select 1"]).output().unwrap();
     assert_eq!(cloud.status.code(), Some(2));
 }
 

@@ -14,7 +14,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 };
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, span};
 use telestrata::ingest::{IngestSettings, Store};
-use telestrata::lake::LakeRoot;
+use telestrata::lake::{CloudAccess, LakeRoot};
 use telestrata::metrics::Metrics;
 use telestrata::model::promoted::default_promoted;
 use telestrata::query::{QueryBudget, QueryEngine};
@@ -39,7 +39,7 @@ pub struct TestServer {
 /// Doors on free ports that take requests of up to `max_request_bytes`.
 pub fn settings(max_request_bytes: usize) -> ServerSettings {
     let any = Some(([127, 0, 0, 1], 0).into());
-    ServerSettings { otlp_grpc: any, otlp_http: any, http: any, max_request_bytes }
+    ServerSettings { otlp_grpc: any, otlp_http: any, http: any, max_request_bytes, ..ServerSettings::default() }
 }
 
 impl TestServer {
@@ -49,7 +49,7 @@ impl TestServer {
 
     pub async fn start_with(settings: ServerSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let root = LakeRoot::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
+        let root = LakeRoot::parse(folder.path().join("lake").to_str().unwrap(), &CloudAccess::default()).unwrap();
         let ingest = IngestSettings {
             wal_folder: folder.path().join("wal"),
             wal: WalSettings::default(),
@@ -64,6 +64,7 @@ impl TestServer {
             max_memory: 256 << 20,
             max_time: Duration::from_secs(600),
             footer_cache: 16 << 20,
+            small_files: 16 << 20,
             span_slack: Duration::from_secs(3600),
         };
         let store = Store::open(root.clone(), ingest, Arc::new(Metrics::default())).await.unwrap();

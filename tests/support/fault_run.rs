@@ -343,6 +343,10 @@ impl Run {
             assert!(store.is_ready(), "seed {}: the store takes no more", self.seed);
         }
         let promised = self.acknowledged();
+        for store in stores {
+            store.follow().await;
+            assert!(self.look(&engine(self.quiet_root()), store, &promised).await, "seed {}: no answer", self.seed);
+        }
         let (root, tables) = (self.quiet_root(), self.cold().await);
         for state in &tables {
             self.check_files(&state.1).await;
@@ -403,6 +407,7 @@ pub fn engine(root: LakeRoot) -> QueryEngine {
         max_memory: 256 << 20,
         max_time: Duration::from_secs(60),
         footer_cache: 16 << 20,
+        small_files: 16 << 20,
         span_slack: Duration::from_secs(3600),
     };
     QueryEngine::new(root, &budget, QUERIES.handle().clone()).unwrap()
@@ -414,7 +419,7 @@ fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted>) -
         // Small segments, so that a release lets go of some while others stay.
         wal: WalSettings { segment_bytes: 16 << 10, ..WalSettings::default() },
         max_future: Duration::from_secs(SECONDS_A_DAY),
-        flush_bytes: 1 << 20,
+        flush_bytes: 64 << 20,
         flush_age,
         max_hot_bytes: 64 << 20,
         max_in_flight_bytes: 64 << 20,

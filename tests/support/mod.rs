@@ -9,4 +9,5 @@ pub mod otlp_gen;
 pub mod otlp_json;
 pub mod otlp_rows;
 pub mod python;
+pub mod s3;
 pub mod server;

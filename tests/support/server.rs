@@ -12,7 +12,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The binary under test.
 pub fn telestrata() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_telestrata"));
-    command.env_remove("TELESTRATA_LAKE").env("TELESTRATA_LOG", "warn");
+    command.env_remove("TELESTRATA_LAKE").env("TELESTRATA_LOG", "warn,deltalake_core=off");
     command
 }
 
@@ -21,6 +21,9 @@ pub fn telestrata() -> Command {
 pub struct Home {
     folder: tempfile::TempDir,
     config: String,
+    /// Where the lake is, if not in the folder.
+    url: Option<String>,
+    env: Vec<(String, String)>,
 }
 
 impl Home {
@@ -28,7 +31,12 @@ impl Home {
     pub fn new(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("telestrata.toml"), config).unwrap();
-        Self { folder, config: config.to_owned() }
+        Self { folder, config: config.to_owned(), url: None, env: Vec::new() }
+    }
+
+    /// A write-ahead log and a configuration here, and the lake at a URL that is reached with an environment.
+    pub fn with_lake_at(config: &str, url: &str, env: &[(String, String)]) -> Self {
+        Self { url: Some(url.to_owned()), env: env.to_vec(), ..Self::new(config) }
     }
 
     pub fn lake(&self) -> PathBuf {
@@ -52,7 +60,11 @@ impl Home {
     /// A verb of the program on this lake, without a server.
     pub fn verb(&self, verb: &str) -> Command {
         let mut command = telestrata();
-        command.current_dir(self.path()).arg(verb).arg("--lake").arg(self.lake());
+        command.current_dir(self.path()).envs(self.env.iter().cloned()).arg(verb).arg("--lake");
+        match &self.url {
+            Some(url) => command.arg(url),
+            None => command.arg(self.lake()),
+        };
         command
     }
 

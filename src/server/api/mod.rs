@@ -3,6 +3,7 @@
 //! ```text
 //! POST /v1/sql --> question.rs --> QueryEngine::run --> answer.rs: output::Encoder --> stream
 //!                  accept.rs        (tally.rs counts)    problem.rs: errors (RFC 9457)
+//! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
 //! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
 
@@ -10,6 +11,7 @@ mod accept;
 mod answer;
 mod flush;
 mod health;
+mod import;
 mod index;
 mod local_only;
 mod problem;

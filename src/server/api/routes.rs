@@ -10,11 +10,13 @@ use axum::routing::{get, post};
 
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
+use super::import::import;
 use super::index::index;
 use super::local_only::local_only;
 use super::problem::Problem;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
+use crate::import::ImportSettings;
 use crate::ingest::Store;
 use crate::query::QueryEngine;
 use crate::server::life::Life;
@@ -30,12 +32,15 @@ pub(super) struct Api {
     pub(super) engine: Arc<QueryEngine>,
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
+    pub(super) import: ImportSettings,
+    pub(super) importing: tokio::sync::Mutex<()>,
 }
 
 /// The API's paths, for a door that listens on `address`.
 pub(in crate::server) fn routes(
     store: Arc<Store>,
     engine: Arc<QueryEngine>,
+    import_settings: ImportSettings,
     life: Life,
     address: SocketAddr,
 ) -> Router {
@@ -44,6 +49,7 @@ pub(in crate::server) fn routes(
         .route("/", get(index))
         .route("/v1/sql", post(sql))
         .route("/v1/flush", post(flush))
+        .route("/v1/import", post(import))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
@@ -53,6 +59,13 @@ pub(in crate::server) fn routes(
         .method_not_allowed_fallback(async || {
             Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
         })
-        .with_state(Arc::new(Api { store, engine, life, room }));
+        .with_state(Arc::new(Api {
+            store,
+            engine,
+            life,
+            room,
+            import: import_settings,
+            importing: tokio::sync::Mutex::default(),
+        }));
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
 }

@@ -9,7 +9,8 @@
 //! ```
 //! What real clients would hand on of a body that ends early: HTTP's framing tells them, they ask again for the rest,
 //! and in the end report an error ([`Fault::Cut`]). Only a proxy that shortens a ranged reply and its
-//! `Content-Length`, but not its `Content-Range`, gets a short body past them ([`Fault::CutSilently`]).
+//! `Content-Length`, but not its `Content-Range`, gets a short body past them ([`Fault::CutSilently`],
+//! [`Fault::LastLineCut`]).
 
 mod plan;
 
@@ -75,14 +76,9 @@ impl FaultStore {
         Self { inner, shared: Arc::new(shared) }
     }
 
-    /// Deals `fault` to the next operation of this kind on a path that ends so.
+    /// Deals `fault` to the next operation of this kind on a path that ends so; of several, the first first.
     pub fn script(&self, op: Op, path: &str, fault: Fault) {
-        self.script_after(0, op, path, fault);
-    }
-
-    /// Deals it to the one after `skipped` such operations.
-    pub fn script_after(&self, skipped: u64, op: Op, path: &str, fault: Fault) {
-        self.shared.dealer().script(skipped, op, path, fault);
+        self.shared.dealer().script(op, path, fault);
     }
 
     /// Whether every scripted fault has been dealt.
@@ -253,7 +249,8 @@ impl ObjectStore for FaultStore {
         let (meta, range, attributes) = (result.meta.clone(), result.range.clone(), result.attributes.clone());
         let body = result.bytes().await?;
         let end = match fate.fault {
-            Some(Fault::Cut | Fault::CutSilently) => cut(&body, &mut fate),
+            Some(Fault::Cut | Fault::CutSilently) => fate.random.random_range(0..body.len().max(1)),
+            Some(Fault::LastLineCut) => body.iter().rposition(|byte| *byte == b'\n').unwrap_or_default(),
             _ => body.len(),
         };
         let chunk = fate.random.random_range(1..=end.max(1));
@@ -369,13 +366,6 @@ impl MultipartUpload for FaultUpload {
         self.closed();
         Ok(())
     }
-}
-
-/// Where a body ends early: anywhere, and half of the time before its last line, where a reader sees nothing amiss.
-fn cut(body: &Bytes, fate: &mut Fate) -> usize {
-    let at = fate.random.random_range(0..body.len().max(1));
-    let line = body.iter().rposition(|byte| *byte == b'\n');
-    line.filter(|_| fate.random.random_bool(0.5)).unwrap_or(at)
 }
 
 fn failure(op: Op, path: &Path) -> Error {

@@ -49,6 +49,8 @@ pub enum Fault {
     Cut,
     /// The body ends early, without an error.
     CutSilently,
+    /// The same before its last line, so that to a reader of lines nothing is amiss.
+    LastLineCut,
     /// A listing ends with an error after some of its entries.
     ListBroken,
     /// Slow; otherwise as it should be, unless another fault comes on top.
@@ -98,7 +100,7 @@ impl Plan {
         done_later: 0.04,
         conflict: 0.04,
         cut: 0.02,
-        cut_silently: 0.02,
+        cut_silently: 0.01,
         list_broken: 0.03,
         stalled: 0.05,
         longest: Duration::from_millis(40),
@@ -116,7 +118,7 @@ impl Plan {
             Fault::DoneLater => self.done_later,
             Fault::Conflict => self.conflict,
             Fault::Cut => self.cut,
-            Fault::CutSilently => self.cut_silently,
+            Fault::CutSilently | Fault::LastLineCut => self.cut_silently,
             Fault::ListBroken => self.list_broken,
             Fault::Stalled => self.stalled,
         }
@@ -126,13 +128,15 @@ impl Plan {
 impl Op {
     /// What can go wrong with it.
     const fn faults(self) -> &'static [Fault] {
-        use Fault::{Conflict, Cut, CutSilently, DoneButConflict, DoneButFailed, DoneLater, Failed, ListBroken};
+        use Fault::{
+            Conflict, Cut, CutSilently, DoneButConflict, DoneButFailed, DoneLater, Failed, LastLineCut, ListBroken,
+        };
         match self {
             Self::Put | Self::Delete => &[Failed, DoneButFailed, DoneLater],
             Self::ConditionalPut => &[Failed, DoneButFailed, DoneButConflict, DoneLater, Conflict],
             Self::Part | Self::Complete | Self::Copy | Self::Rename => &[Failed, DoneButFailed],
             Self::Upload | Self::Abort => &[Failed],
-            Self::Get => &[Failed, Cut, CutSilently],
+            Self::Get => &[Failed, Cut, CutSilently, LastLineCut],
             Self::List => &[Failed, ListBroken],
         }
     }
@@ -152,7 +156,6 @@ pub struct Fate {
 /// A fault that is dealt for sure.
 #[derive(Debug)]
 struct Scripted {
-    skipped: u64,
     op: Op,
     path: String,
     fault: Fault,
@@ -171,19 +174,8 @@ pub struct Dealer {
 }
 
 impl Dealer {
-    pub fn script(&mut self, skipped: u64, op: Op, path: &str, fault: Fault) {
-        self.scripted.push(Scripted { skipped, op, path: path.to_owned(), fault });
-    }
-
-    fn scripted(&mut self, op: Op, name: &str) -> Option<Fault> {
-        let index = self.scripted.iter().position(|next| next.op == op && name.ends_with(&next.path))?;
-        match self.scripted[index].skipped.checked_sub(1) {
-            Some(left) => {
-                self.scripted[index].skipped = left;
-                None
-            }
-            None => Some(self.scripted.remove(index).fault),
-        }
+    pub fn script(&mut self, op: Op, path: &str, fault: Fault) {
+        self.scripted.push(Scripted { op, path: path.to_owned(), fault });
     }
 
     pub fn deal(&mut self, seed: u64, plan: &Plan, op: Op, path: &Path) -> Fate {
@@ -202,7 +194,8 @@ impl Dealer {
             below += plan.chance(op, *fault);
             drawn < below
         });
-        let fault = self.scripted(op, &name).or(by_chance);
+        let scripted = self.scripted.iter().position(|next| next.op == op && name.ends_with(&next.path));
+        let fault = scripted.map(|index| self.scripted.remove(index).fault).or(by_chance);
         for fault in stalled.then_some(Fault::Stalled).into_iter().chain(fault) {
             *self.injected.entry((op, fault)).or_default() += 1;
             self.log.push(format!("{key}: {fault:?}"));

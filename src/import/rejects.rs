@@ -1,0 +1,65 @@
+//! Records that were not stored, each as a line of JSON with where it stands and why.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use serde_json::json;
+
+use super::input::Input;
+use crate::model::signal::{Encoding, Signal};
+use crate::otlp::RejectReason;
+
+/// One record that was not stored.
+#[derive(Debug)]
+pub struct RejectedRecord<'a> {
+    /// Which input.
+    pub input: &'a Input,
+    /// The line, or the number of the request in a protobuf file, from 1.
+    pub number: u64,
+    /// Which signal.
+    pub signal: Signal,
+    /// Which record of the request, from 0.
+    pub record: usize,
+    /// Why, for counters.
+    pub reason: RejectReason,
+    /// Why, for people.
+    pub detail: &'a str,
+    /// How `bytes` is encoded.
+    pub encoding: Encoding,
+    /// The record as it stands in the request.
+    pub bytes: &'a [u8],
+}
+
+impl RejectedRecord<'_> {
+    /// Writes the record as one line: `file`, `line`, `record`, `signal`, `reason`, `detail`, and the record itself in
+    /// `json` or, of a protobuf request, in `proto_hex`.
+    ///
+    /// # Errors
+    /// The writer's.
+    pub fn write_line(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let mut row = json!({
+            "file": self.input.to_string(),
+            "line": self.number,
+            "record": self.record,
+            "signal": self.signal.table(),
+            "reason": self.reason.name(),
+            "detail": self.detail,
+        });
+        match self.encoding {
+            Encoding::Json => {
+                row["json"] =
+                    serde_json::from_slice(self.bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(self.bytes)));
+            }
+            Encoding::Proto => row["proto_hex"] = json!(hex(self.bytes)),
+        }
+        writeln!(out, "{row}")
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
