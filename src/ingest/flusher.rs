@@ -102,6 +102,16 @@ impl Flusher {
             || state.hot_since().is_some_and(|since| since.elapsed() >= self.flush_age)
     }
 
+    /// Makes sure that the last run's commits are in or never will be, and answers up to which record they are in.
+    /// Comes before the first record is replayed: a commit that landed later would show its rows beside the hot ones.
+    pub(super) async fn take_over(&self) -> Result<WalSeq> {
+        let base = self.table.pin().snapshot.clone();
+        let (snapshot, version) = self.table.lake().take_over(&base, &self.app_id).await?;
+        let committed = WalSeq(version.and_then(|version| u64::try_from(version).ok()).unwrap_or(0));
+        self.table.install(snapshot, committed);
+        Ok(committed)
+    }
+
     /// Commits every row that was hot when it was called.
     ///
     /// Cancel-safe: dropped at any point, the next call goes on where this one stopped.

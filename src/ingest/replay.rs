@@ -1,7 +1,8 @@
 //! After a restart: the WAL's records that the tables lack, decoded again and made hot.
 //!
 //! Guarantee (invariants 3 and 4): nothing is restamped, and what was rejected is rejected again, since a record
-//! carries the times that it was judged by. Memory is bounded: tables flush as the replay goes.
+//! carries the times that it was judged by. A table with records to replay was left in the middle of something: what the
+//! last run had under way is barred first. Memory is bounded: tables flush as the replay goes.
 
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use crate::wal::{OpenedWal, Replayed, WalSeq};
 
 /// Replays into the tables of `flushers`, one a signal. Answers how many records were replayed.
 pub(super) async fn replay(opened: &OpenedWal, flushers: &[Arc<Flusher>; 3]) -> Result<u64> {
-    let committed = flushers.each_ref().map(|flusher| flusher.table().pin().committed);
+    let mut committed = flushers.each_ref().map(|flusher| flusher.table().pin().committed);
+    let mut taken_over = [false; 3];
     let after = committed.iter().min().copied().unwrap_or(WalSeq(0));
     let mut replayed = 0;
     for record in opened.replay(after) {
@@ -24,6 +26,12 @@ pub(super) async fn replay(opened: &OpenedWal, flushers: &[Arc<Flusher>; 3]) -> 
             continue;
         }
         let flusher = &flushers[index];
+        if !std::mem::replace(&mut taken_over[index], true) {
+            committed[index] = flusher.take_over().await?;
+            if record.seq <= committed[index] {
+                continue;
+            }
+        }
         let (seq, batch) = tokio::task::block_in_place(|| decode_again(&record))?;
         if batch.num_rows() > 0 {
             flusher.table().publish(vec![(seq, batch)])?;

@@ -3,10 +3,13 @@
 //! Guarantee: when a put returns, the object's bytes and every folder entry on the way to it are on disk, and no
 //! name ever showed a half-written object: bytes are synced under a temporary name *before* they are linked.
 //! `object_store`'s own local store links an unsynced file, so that a power cut can leave an empty Delta commit.
+//! A put that failed at its last step, or was cut short by a kill, may have left a name that is not on disk yet. So that
+//! no commit is taken for done and then lost, a Delta log's folder is synced before it is listed to anyone.
 //!
 //! ```text
 //! put      --> write <name>#<digits>, fsync --> link (create) or rename (overwrite) --> fsync the folder
 //! multipart -> parts to a staged file --> rename by object_store --> fsync the file, fsync the folder
+//! list     --> names --> fsync the folder, if it is a Delta log --> the answer
 //! ```
 
 use std::fmt;
@@ -19,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -28,15 +32,21 @@ use object_store::{
 
 const STORE: &str = "local folder";
 
+/// The folder that holds a table's commits.
+const LOG_FOLDER: &str = "_delta_log";
+
+type SyncFolder = fn(&FsPath) -> io::Result<()>;
+
 /// The whole local file system; paths are absolute, without the leading slash.
 #[derive(Debug)]
 pub struct DurableLocalStore {
     inner: Arc<LocalFileSystem>,
+    sync_folder: SyncFolder,
 }
 
 impl Default for DurableLocalStore {
     fn default() -> Self {
-        Self { inner: Arc::new(LocalFileSystem::new()) }
+        Self { inner: Arc::new(LocalFileSystem::new()), sync_folder }
     }
 }
 
@@ -54,7 +64,8 @@ impl ObjectStore for DurableLocalStore {
             return self.inner.put_opts(location, payload, opts).await;
         }
         let target = self.inner.path_to_filesystem(location)?;
-        blocking(move || put_durably(&target, &payload, &opts.mode)).await?;
+        let sync_folder = self.sync_folder;
+        blocking(move || put_durably(&target, &payload, &opts.mode, sync_folder)).await?;
         Ok(PutResult { e_tag: None, version: None })
     }
 
@@ -80,15 +91,19 @@ impl ObjectStore for DurableLocalStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
+        self.settled(prefix, self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        self.settled(prefix, self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
+        let listing = self.inner.list_with_delimiter(prefix).await?;
+        if let Some(folder) = self.log_folder(prefix)? {
+            settle(folder, self.sync_folder).await?;
+        }
+        Ok(listing)
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
@@ -103,6 +118,32 @@ impl ObjectStore for DurableLocalStore {
 }
 
 impl DurableLocalStore {
+    /// The folder of a listing, where that is a Delta log.
+    fn log_folder(&self, prefix: Option<&Path>) -> Result<Option<PathBuf>> {
+        let log = prefix.filter(|prefix| prefix.filename() == Some(LOG_FOLDER));
+        log.map(|prefix| self.inner.path_to_filesystem(prefix)).transpose()
+    }
+
+    /// The listing, once what it shows is on disk.
+    fn settled(
+        &self,
+        prefix: Option<&Path>,
+        listing: BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        let sync_folder = self.sync_folder;
+        match self.log_folder(prefix) {
+            Ok(None) => listing,
+            Ok(Some(folder)) => async move {
+                let names: Vec<_> = listing.try_collect().await?;
+                settle(folder, sync_folder).await?;
+                Ok(futures::stream::iter(names.into_iter().map(Ok)))
+            }
+            .try_flatten_stream()
+            .boxed(),
+            Err(error) => futures::stream::iter([Err(error)]).boxed(),
+        }
+    }
+
     async fn sync_entry(&self, location: &Path) -> Result<()> {
         let target = self.inner.path_to_filesystem(location)?;
         blocking(move || sync_file_and_folder(&target).map_err(generic)).await
@@ -133,7 +174,7 @@ impl MultipartUpload for DurableUpload {
     }
 }
 
-fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<()> {
+fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode, sync_folder: SyncFolder) -> Result<()> {
     let parent = target.parent().unwrap_or(FsPath::new("/"));
     create_dirs_durably(parent).map_err(generic)?;
     // `#` and digits keep the name out of listings: object_store's local store skips such files.
@@ -153,6 +194,22 @@ fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<
         _ => generic(source),
     })?;
     sync_folder(parent).map_err(generic)
+}
+
+/// Syncs a folder that was listed. One that can't be written, or does not know of syncing, has nothing to lose.
+async fn settle(folder: PathBuf, sync_folder: SyncFolder) -> Result<()> {
+    blocking(move || match sync_folder(&folder) {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ReadOnlyFilesystem | ErrorKind::Unsupported | ErrorKind::InvalidInput
+            ) =>
+        {
+            Err(generic(error))
+        }
+        _ => Ok(()),
+    })
+    .await
 }
 
 fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
@@ -198,8 +255,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use object_store::ObjectStoreExt as _;
+
+    use super::*;
 
     fn location(folder: &tempfile::TempDir, name: &str) -> Path {
         Path::from_absolute_path(folder.path().join(name)).unwrap()
@@ -217,6 +277,26 @@ mod tests {
         assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "first");
         let left: Vec<_> = fs::read_dir(folder.path().join("a/b")).unwrap().collect();
         assert_eq!(left.len(), 1, "no staged file is left behind: {left:?}");
+    }
+
+    /// The link of a commit is there and its folder's sync failed: nobody may take it for done until one succeeds.
+    #[tokio::test]
+    async fn a_commit_that_is_not_on_disk_is_not_listed() {
+        static BROKEN: AtomicBool = AtomicBool::new(true);
+        fn breakable_sync(folder: &FsPath) -> io::Result<()> {
+            if BROKEN.load(Ordering::Relaxed) { Err(io::Error::other("no sync")) } else { sync_folder(folder) }
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore { sync_folder: breakable_sync, ..DurableLocalStore::default() };
+        let commit = location(&folder, "logs/_delta_log/0.json");
+        store.put(&commit, "{}".into()).await.unwrap_err();
+        assert!(folder.path().join("logs/_delta_log/0.json").exists());
+        let log = location(&folder, "logs/_delta_log");
+        store.list_with_delimiter(Some(&log)).await.unwrap_err();
+        store.list_with_offset(Some(&log), &log).try_collect::<Vec<_>>().await.unwrap_err();
+        BROKEN.store(false, Ordering::Relaxed);
+        assert_eq!(store.list_with_delimiter(Some(&log)).await.unwrap().objects.len(), 1);
+        assert_eq!(store.list_with_offset(Some(&log), &log).try_collect::<Vec<_>>().await.unwrap().len(), 1);
     }
 
     #[tokio::test]

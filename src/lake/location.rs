@@ -13,6 +13,7 @@ use url::Url;
 
 use super::cloud_store::{CloudAccess, cloud_store};
 use super::local_store::DurableLocalStore;
+use super::whole_reads::WholeReads;
 use crate::error::{Error, Result};
 use crate::metrics::StoreRequests;
 
@@ -78,12 +79,12 @@ impl LakeRoot {
             ))
         })??;
         let requests = store.requests().clone();
-        Ok(Self { url, store: Arc::new(store), requests })
+        Ok(Self { url, store: Arc::new(WholeReads(Arc::new(store))), requests })
     }
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store, requests: StoreRequests::default() }
+        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default() }
     }
 
     /// What was asked of an object store; stays at 0 for a local folder.

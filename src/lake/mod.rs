@@ -7,12 +7,14 @@
 //! location.rs     root as a URL and its object store
 //! local_store.rs  a local folder with durable writes
 //! cloud_store.rs  S3, GCS, Azure: clients, bounds, counted requests
+//! whole_reads.rs  a store whose reads are whole, or an error
 //! whole_objects.rs  immutable objects read by one request and kept
 //! schema.rs       contract -> Delta schema, and back
 //! parquet.rs      writer settings
 //! stats.rs        per-file statistics
 //! sort.rs         the order of rows over many batches
 //! write.rs        rows -> sorted files, one a date
+//! upload.rs       bytes -> an object, in parts where it is large
 //! table.rs        snapshots and commits
 //! files.rs        the live files of a snapshot
 //! log_state.rs    what a log states, whether or not it holds the contract
@@ -30,7 +32,9 @@ mod schema;
 mod sort;
 mod stats;
 mod table;
+mod upload;
 mod whole_objects;
+mod whole_reads;
 mod write;
 
 pub use cloud_store::CloudAccess;

@@ -37,11 +37,8 @@ use crate::model::contract::{CONTRACT_VERSION, PARTITION};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
-/// Tries of a commit before it is given up, with doubling pauses in between.
-const COMMIT_TRIES: u32 = 8;
-
-/// The first pause between two tries.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// Pauses before the further tries of a commit, in ms. None at first: who has lost a race needs no rest.
+const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
 /// A checkpoint is written at versions divisible by this.
 pub(super) const CHECKPOINT_EVERY: u64 = 50;
@@ -165,28 +162,28 @@ impl LakeTable {
     /// # Errors
     /// As [`Self::load`]; `Config` where a promoted column is already there with another definition.
     pub async fn load_or_create(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
-        let mut pause = FIRST_PAUSE;
-        let mut last = None;
-        for _ in 0..COMMIT_TRIES {
-            let outcome = match self.load().await? {
-                None => self.create(promoted).await,
-                Some(snapshot) => {
-                    let added = missing_promoted(self.signal, &snapshot, promoted)?;
-                    if added.is_empty() {
-                        return Ok(snapshot);
-                    }
-                    self.add_promoted(&snapshot, &added).await
-                }
-            };
-            // Whether it was ours or another's commit that made it: the next load tells.
-            if let Err(error) = outcome {
-                tracing::warn!(table = %self.signal, %error, "creating or widening the table failed; trying again");
-                last = Some(error);
-                tokio::time::sleep(pause).await;
-                pause *= 2;
+        let mut outcome = self.create_or_widen(promoted).await;
+        for pause in PAUSES {
+            if !self.is_worth_another_try(&outcome, pause).await {
+                break;
             }
+            outcome = self.create_or_widen(promoted).await;
         }
-        Err(last.unwrap_or_else(|| Error::unavailable(format!("table `{}` was not created", self.signal))))
+        outcome
+    }
+
+    /// After an error the table may be made or widened all the same, by this call or by another: the next one sees.
+    async fn create_or_widen(&self, promoted: &[Promoted]) -> Result<TableSnapshot> {
+        let snapshot = match self.load().await? {
+            Some(snapshot) => snapshot,
+            None => {
+                self.create(promoted).await?;
+                let made = self.load().await?;
+                made.ok_or_else(|| Error::unavailable(format!("table `{}` was made and is not there", self.signal)))?
+            }
+        };
+        let added = missing_promoted(self.signal, &snapshot, promoted)?;
+        if added.is_empty() { Ok(snapshot) } else { self.add_promoted(&snapshot, &added).await }
     }
 
     /// The snapshot brought up to the newest version.
@@ -217,35 +214,74 @@ impl LakeTable {
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
     pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txns: &[AppendTxn]) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
-        let mut pause = FIRST_PAUSE;
-        let mut last = None;
-        for attempt in 0..COMMIT_TRIES {
-            if attempt > 0 {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-                snapshot = match self.refresh(&snapshot).await {
-                    Ok(snapshot) => snapshot,
-                    Err(error) if error.kind() == ErrorKind::Unavailable => {
-                        last = Some(error);
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                if self.is_committed(&snapshot, txns).await? {
-                    return Ok(snapshot);
-                }
+        let mut outcome = self.commit_append(&snapshot, files, txns).await;
+        for pause in PAUSES {
+            if !self.is_worth_another_try(&outcome, pause).await {
+                break;
             }
-            match self.commit_append(&snapshot, files, txns).await {
-                Ok(snapshot) => return Ok(snapshot),
-                Err(error) => {
-                    // Usual where several servers write one table.
-                    tracing::info!(table = %self.signal, %error, attempt, "a commit did not go through; reloading");
-                    last = Some(error);
-                }
-            }
+            outcome = self.append_unless_in(&mut snapshot, files, txns).await;
         }
-        Err(last
-            .unwrap_or_else(|| Error::unavailable(format!("table `{}`: the commit did not go through", self.signal))))
+        outcome
+    }
+
+    /// After the pause, where the store did not answer or another's commit came first; never after what is final.
+    async fn is_worth_another_try<T>(&self, outcome: &Result<T>, pause: u64) -> bool {
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                // Usual where several servers write one table.
+                tracing::info!(table = %self.signal, %error, "a commit did not go through; reloading");
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Commits on top of the newest version, unless that says that the files are in.
+    async fn append_unless_in(
+        &self,
+        snapshot: &mut TableSnapshot,
+        files: &[DataFile],
+        txns: &[AppendTxn],
+    ) -> Result<TableSnapshot> {
+        *snapshot = self.refresh(snapshot).await?;
+        if self.is_committed(snapshot, txns).await? {
+            return Ok(snapshot.clone());
+        }
+        self.commit_append(snapshot, files, txns).await
+    }
+
+    /// Bars the commits of an earlier life of this application, which may still be on their way to the store: they
+    /// were all for the version after `base` or before. When this returns that version is taken, by such a commit, by
+    /// another writer's, or by an empty one made here. Answers the newest version, and up to which sequence the
+    /// application's appends are in it, for good.
+    ///
+    /// # Errors
+    /// `Unavailable` after the last try.
+    pub async fn take_over(&self, base: &TableSnapshot, app_id: &str) -> Result<(TableSnapshot, Option<i64>)> {
+        let mut newest = base.clone();
+        let mut outcome = self.take_next_version(base, &mut newest, app_id).await;
+        for pause in PAUSES {
+            if !self.is_worth_another_try(&outcome, pause).await {
+                break;
+            }
+            outcome = self.take_next_version(base, &mut newest, app_id).await;
+        }
+        outcome.map(|committed| (newest, committed))
+    }
+
+    async fn take_next_version(
+        &self,
+        base: &TableSnapshot,
+        newest: &mut TableSnapshot,
+        app_id: &str,
+    ) -> Result<Option<i64>> {
+        *newest = self.refresh(newest).await?;
+        if newest.version() == base.version() {
+            let state = self.commit(newest, Vec::new(), append_operation(), Vec::new()).await?;
+            *newest = self.checked(state)?;
+        }
+        self.committed(newest, app_id).await
     }
 
     /// Whether the transactions are in the snapshot. They are committed together: one without another is a stranger's.
@@ -282,13 +318,8 @@ impl LakeTable {
     ) -> Result<TableSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
         let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: Some(vec![PARTITION.to_owned()]),
-            predicate: None,
-        };
         let transactions = txns.iter().map(|txn| Transaction::new(&txn.app_id, txn.version)).collect();
-        let state = self.commit(snapshot, actions, operation, transactions).await?;
+        let state = self.commit(snapshot, actions, append_operation(), transactions).await?;
         if state.version() == snapshot.version() + 1 {
             let files = Arc::new(snapshot.files.with_added(files, now));
             return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
@@ -342,7 +373,7 @@ impl LakeTable {
         Ok(())
     }
 
-    async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<()> {
+    async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<TableSnapshot> {
         let metadata = snapshot.state.metadata();
         let schema = with_promoted(snapshot.state.schema().as_ref(), added)?;
         let mut value = serde_json::to_value(metadata)
@@ -360,8 +391,8 @@ impl LakeTable {
             })
             .collect();
         let operation = DeltaOperation::AddColumn { fields };
-        self.commit(snapshot, vec![Action::Metadata(metadata)], operation, Vec::new()).await?;
-        Ok(())
+        let state = self.commit(snapshot, vec![Action::Metadata(metadata)], operation, Vec::new()).await?;
+        self.checked(state)
     }
 
     /// Writes a checkpoint where this version is due for one.
@@ -439,6 +470,10 @@ fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted
         }
     }
     Ok(missing)
+}
+
+fn append_operation() -> DeltaOperation {
+    DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![PARTITION.to_owned()]), predicate: None }
 }
 
 fn add_action(file: &DataFile, now_ms: i64) -> Result<Action> {

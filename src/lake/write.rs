@@ -19,17 +19,16 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Date32Type, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 use super::parquet::writer_options;
 use super::sort::sorted_rows;
 use super::stats::FileStats;
+use super::upload::upload;
 use crate::error::{Error, Result};
 use crate::model::contract::{PARTITION, sort_order};
 use crate::model::promote::{MARKS_KEY, Promoter};
@@ -42,12 +41,6 @@ const SLICE_ROWS: usize = 16 * 1024;
 
 /// Encoded chunks on their way to the store, at most.
 const CHUNKS_IN_FLIGHT: usize = 4;
-
-/// A file up to this size is one request, a larger one an upload of parts of this size.
-const PART_BYTES: usize = 8 << 20;
-
-/// Parts of one file on their way at once.
-const PARTS: usize = 4;
 
 /// Bytes of a chunk.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -145,9 +138,13 @@ async fn write_run(
     let date = date_text(run.date)?;
     let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
-    let upload = tokio::spawn(upload(Arc::clone(store), Path::from(path.as_str()), receiver));
+    let upload = tokio::spawn({
+        let (store, path) = (Arc::clone(store), Path::from(path.as_str()));
+        async move { upload(store.as_ref(), &path, receiver).await }
+    });
     let encoded = compute(move || encode_run(signal, &promoted, &batches, &run, sender)).await;
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
+    let size = size.map_err(|error| Error::unavailable(format!("can't write {path}")).with_source(error));
     match size.and_then(|size| Ok((size, encoded?))) {
         Ok((size, stats)) => Ok(DataFile { path, size, rows: stats.rows(), date, stats: stats.to_json() }),
         Err(error) => {
@@ -229,24 +226,6 @@ impl Write for ChunkSink {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-async fn upload(store: Arc<dyn ObjectStore>, path: Path, mut chunks: mpsc::Receiver<Bytes>) -> Result<u64> {
-    let failed = |error: io::Error| Error::unavailable(format!("can't write {path}")).with_source(error);
-    let mut writer = BufWriter::with_capacity(Arc::clone(&store), path.clone(), PART_BYTES).with_max_concurrency(PARTS);
-    let mut size = 0;
-    while let Some(chunk) = chunks.recv().await {
-        size += chunk.len() as u64;
-        if let Err(error) = writer.put(chunk).await {
-            // Parts of an upload that is never ended are stored, and paid for, unseen. A failed end aborts by itself.
-            if let Err(error) = writer.abort().await {
-                tracing::debug!(%path, %error, "an upload could not be aborted");
-            }
-            return Err(failed(error.into()));
-        }
-    }
-    writer.shutdown().await.map_err(failed)?;
-    Ok(size)
 }
 
 fn date_text(days: i32) -> Result<String> {

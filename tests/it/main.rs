@@ -10,6 +10,7 @@ mod cli;
 mod completions;
 mod crash;
 mod durability;
+mod faults;
 mod handoff;
 mod http_api;
 mod import_again;

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub mod clients;
+pub mod fault_run;
+pub mod fault_store;
 pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;
