@@ -5,8 +5,11 @@
 mod args;
 mod check;
 mod config;
+mod deliver;
 mod demo;
+mod export;
 mod import;
+mod query_text;
 mod render;
 mod say;
 mod serve;
@@ -47,6 +50,8 @@ enum Verb {
     Trace(trace::Trace),
     /// Store OTLP files in a lake
     Import(import::Import),
+    /// Write rows to a file, or send them on by OTLP
+    Export(export::Export),
     /// List the tables and views of a lake
     Tables(tables::Tables),
     /// Hold the Delta log against the stored files
@@ -75,6 +80,7 @@ pub fn main() -> ExitCode {
             Verb::Sql(verb) => verb.run().await,
             Verb::Trace(verb) => verb.run().await,
             Verb::Import(verb) => verb.run().await,
+            Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamReader;
-use bytes::Buf;
+use arrow::buffer::Buffer;
+use arrow::ipc::reader::StreamDecoder;
+use bytes::Bytes;
 use clap::Args;
 use futures::StreamExt;
+use futures::stream::BoxStream;
 
 use super::args::LakeArgs;
 use crate::buffer::TableState;
@@ -124,15 +125,51 @@ impl Server {
     }
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
-        let broken =
-            |error: String| Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(error);
         let response = self.post_sql(sql, "application/vnd.apache.arrow.stream").await?;
-        let body = response.bytes().await.map_err(|error| broken(error.to_string()))?;
-        let reader = StreamReader::try_new(body.reader(), None).map_err(|error| broken(error.to_string()))?;
-        let schema: SchemaRef = reader.schema();
-        let batches: Vec<Result<RecordBatch>> =
-            reader.map(|batch| batch.map_err(|error| broken(error.to_string()))).collect();
-        Ok(QueryStream { schema, batches: futures::stream::iter(batches).boxed() })
+        let mut answer = Answer {
+            url: self.url.clone(),
+            body: response.bytes_stream().boxed(),
+            unread: Buffer::from(Vec::<u8>::new()),
+            decoder: StreamDecoder::new(),
+        };
+        let first = answer.next_batch().await?;
+        let schema = answer.decoder.schema().ok_or_else(|| answer.broken("it has no schema"))?;
+        let rest = futures::stream::try_unfold(answer, async |mut answer| {
+            Ok(answer.next_batch().await?.map(|batch| (batch, answer)))
+        });
+        let batches = futures::stream::iter(first.map(Ok)).chain(rest).boxed();
+        Ok(QueryStream { schema, batches })
+    }
+}
+
+/// An Arrow stream while it comes in: one batch at a time is held.
+struct Answer {
+    url: String,
+    body: BoxStream<'static, reqwest::Result<Bytes>>,
+    /// What the decoder has not taken yet.
+    unread: Buffer,
+    decoder: StreamDecoder,
+}
+
+impl Answer {
+    /// The next batch, `None` at the end of a whole answer.
+    async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            while !self.unread.is_empty() {
+                let decoded = self.decoder.decode(&mut self.unread);
+                if let Some(batch) = decoded.map_err(|error| self.broken(error))? {
+                    return Ok(Some(batch));
+                }
+            }
+            match self.body.next().await {
+                Some(bytes) => self.unread = Buffer::from(bytes.map_err(|error| self.broken(error))?),
+                None => return self.decoder.finish().map(|()| None).map_err(|error| self.broken(error)),
+            }
+        }
+    }
+
+    fn broken(&self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::unavailable(format!("the answer of {} broke off", self.url)).with_source(cause)
     }
 }
 

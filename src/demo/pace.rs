@@ -1,7 +1,8 @@
 //! Ties the shop to the real clock: a second of simulated time a second, for a while or for ever.
 
 use super::export::{Counts, Export, Tick};
-use super::sender::{Delivery, SendError, Sender};
+use super::sender::Sender;
+use crate::otlp_client::{Delivery, SendError};
 use super::shop::Shop;
 use std::future::Future;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
+//! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
 //! lookup.rs           attributes['k'] and attr('k') as functions
@@ -15,6 +16,7 @@
 mod adapter;
 mod engine;
 mod error;
+mod filter;
 mod lookup;
 mod lookup_pushdown;
 mod provider;
@@ -23,5 +25,6 @@ mod span_match;
 mod statement;
 mod views;
 
+pub use filter::{error_in_condition, filtered_table};
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
 pub use views::{VIEWS, View};

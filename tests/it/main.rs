@@ -8,6 +8,7 @@ mod support;
 mod cli;
 mod crash;
 mod durability;
+mod export;
 mod handoff;
 mod http_api;
 mod otlp_decode;
