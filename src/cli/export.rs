@@ -132,7 +132,8 @@ impl Export {
             _ = stop.recv() => return Err(Error::unavailable("stopped before the export was whole; run it again")),
         };
         let Some(summary) = summary else { return Ok(Done::Wholly) };
-        let text = if self.json { format!("{}\n", summary.json()) } else { summary.text(&self.place(), started.elapsed()) };
+        let text =
+            if self.json { format!("{}\n", summary.json()) } else { summary.text(&self.place(), started.elapsed()) };
         if self.to.is_none() && self.output.is_none() {
             eprint!("{text}");
         } else {
@@ -147,7 +148,8 @@ impl Export {
             return Ok(Plan::Send(url.clone()));
         }
         let Some(path) = &self.output else {
-            let format = self.format.ok_or_else(|| Error::config("how to write the rows? give --format, or -o FILE"))?;
+            let format =
+                self.format.ok_or_else(|| Error::config("how to write the rows? give --format, or -o FILE"))?;
             return Ok(Plan::Write(format, FileCompression::None));
         };
         let (told, compression) = told_by_name(path);
@@ -275,11 +277,7 @@ fn told_by_name(path: &Path) -> (Option<ExportFormat>, FileCompression) {
 }
 
 /// Rows as rows.
-async fn write_rows(
-    mut rows: QueryStream,
-    format: Format,
-    open: impl FnOnce() -> Result<Output>,
-) -> Result<Summary> {
+async fn write_rows(mut rows: QueryStream, format: Format, open: impl FnOnce() -> Result<Output>) -> Result<Summary> {
     let mut encoder = Encoder::new(format, &rows.schema)?;
     let (mut output, progress) = (open()?, Progress::new());
     let mut summary = Summary::default();
@@ -295,6 +293,7 @@ async fn write_rows(
         })?;
         summary.rows += batch.num_rows() as u64;
         progress.show(summary.rows);
+        let_stop_be_heard().await;
     }
     tokio::task::block_in_place(|| {
         output.write(&encoder.finish()?)?;
@@ -315,11 +314,10 @@ async fn write_otlp(
     let mut read = 0;
     while let Some(batch) = rows.batches.next().await {
         let batch = batch?;
-        tokio::task::block_in_place(|| {
-            otlp.write(&batch)?.into_iter().try_for_each(|request| file.write(request))
-        })?;
+        tokio::task::block_in_place(|| otlp.write(&batch)?.into_iter().try_for_each(|request| file.write(request)))?;
         read += batch.num_rows() as u64;
         progress.show(read);
+        let_stop_be_heard().await;
     }
     tokio::task::block_in_place(|| {
         let (last, report) = otlp.finish();
@@ -366,6 +364,7 @@ async fn send(mut rows: QueryStream, client: Client) -> Result<Summary> {
             }
             read += batch.num_rows() as u64;
             progress.show(read);
+            let_stop_be_heard().await;
         }
         Ok(())
     }
@@ -393,6 +392,11 @@ fn is_broken_pipe(error: &Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<std::io::Error>())
         .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Where rows are always ready, nothing else would make the export give way.
+async fn let_stop_be_heard() {
+    tokio::task::yield_now().await;
 }
 
 /// How many rows have gone by, where someone can see it.
@@ -459,10 +463,7 @@ impl Summary {
         for reason in &self.report.reasons {
             _ = writeln!(text, "  {reason}");
         }
-        let lost = [
-            (self.report.lost_adjusted_counts, "adjusted_count"),
-            (self.report.lost_resolutions, "resolution"),
-        ];
+        let lost = [(self.report.lost_adjusted_counts, "adjusted_count"), (self.report.lost_resolutions, "resolution")];
         for (rows, column) in lost.into_iter().filter(|(rows, _)| *rows > 0) {
             _ = writeln!(text, "{rows} rows have lost their {column}, which OTLP has no field for");
         }

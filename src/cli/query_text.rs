@@ -8,9 +8,8 @@ use crate::error::{Error, Result};
 /// The query's text; `-` stands for standard input.
 pub(super) fn query_text(query: Option<&str>, file: Option<&Path>) -> Result<String> {
     match (query, file) {
-        (_, Some(file)) => std::fs::read_to_string(file).map_err(|error| {
-            Error::config(format!("can't read the query from {}", file.display())).with_source(error)
-        }),
+        (_, Some(file)) => std::fs::read_to_string(file)
+            .map_err(|error| Error::config(format!("can't read the query from {}", file.display())).with_source(error)),
         (Some("-"), None) => {
             let mut text = String::new();
             std::io::stdin()

@@ -2,8 +2,8 @@
 
 use super::export::{Counts, Export, Tick};
 use super::sender::Sender;
-use crate::otlp_client::{Delivery, SendError};
 use super::shop::Shop;
+use crate::otlp_client::{Delivery, SendError};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};

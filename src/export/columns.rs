@@ -189,9 +189,10 @@ impl Time {
         let nanos = self.nanos.get(row).unwrap_or(0);
         let whole = u64::try_from(micros).ok().and_then(|micros| micros.checked_mul(1_000));
         let rest = u64::try_from(nanos).ok().filter(|nanos| *nanos < 1_000);
-        whole.zip(rest).and_then(|(whole, rest)| whole.checked_add(rest)).ok_or_else(|| {
-            format!("`{}` is {micros} us and {nanos} ns since 1970, which OTLP can't hold", self.name)
-        })
+        whole
+            .zip(rest)
+            .and_then(|(whole, rest)| whole.checked_add(rest))
+            .ok_or_else(|| format!("`{}` is {micros} us and {nanos} ns since 1970, which OTLP can't hold", self.name))
     }
 
     /// As [`nanos`](Self::nanos), of a record's own time.
@@ -266,9 +267,8 @@ impl<T: ArrowPrimitiveType> NumberList<T> {
 
 impl NumberList<Float64Type> {
     pub(super) fn doubles(&self, row: usize) -> Checked<Vec<f64>> {
-        let present = |numbers: &Doubles, at| {
-            numbers.get(at).ok_or_else(|| format!("`{}` has a NULL inside", numbers.name))
-        };
+        let present =
+            |numbers: &Doubles, at| numbers.get(at).ok_or_else(|| format!("`{}` has a NULL inside", numbers.name));
         Ok(self.elements(row, present)?.unwrap_or_default())
     }
 }

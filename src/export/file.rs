@@ -66,7 +66,9 @@ struct Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !self.named && let Err(error) = std::fs::remove_file(&self.path) {
+        if !self.named
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
             tracing::warn!(path = %self.path.display(), %error, "a partial export could not be removed");
         }
     }
@@ -85,8 +87,7 @@ impl Output {
     /// `Config` where it can't be written.
     pub fn file(path: &Path, compression: FileCompression) -> Result<Self> {
         let name = path.display().to_string();
-        Self::open(path, compression)
-            .map_err(|error| Error::config(format!("can't write {name}")).with_source(error))
+        Self::open(path, compression).map_err(|error| Error::config(format!("can't write {name}")).with_source(error))
     }
 
     fn open(path: &Path, compression: FileCompression) -> io::Result<Self> {

@@ -8,8 +8,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 
 use super::groups::ResourceGroup;
-use crate::otlp::value::{push_double, push_int, push_json_string, special_double};
 use crate::otlp::push_base64;
+use crate::otlp::value::{push_double, push_int, push_json_string, special_double};
 
 /// Writes a request whose groups, scopes and records have these names, each record by `write`.
 pub(super) fn write_request<R>(

@@ -58,8 +58,7 @@ impl SignalColumns for MetricColumns {
 
     fn item(&self, row: usize, types: &Types) -> Checked<MetricPoint> {
         use arrow::array::Array as _;
-        let is_monotonic =
-            self.is_monotonic.as_ref().is_some_and(|column| column.is_valid(row) && column.value(row));
+        let is_monotonic = self.is_monotonic.as_ref().is_some_and(|column| column.is_valid(row) && column.value(row));
         let temporality = self.temporality.enumeration(row, &TEMPORALITY)?;
         let metric_type = self.metric_type.get(row).unwrap_or_default();
         Ok(MetricPoint {
@@ -72,10 +71,7 @@ impl SignalColumns for MetricColumns {
     }
 
     fn lost(&self, row: usize) -> Lost {
-        Lost {
-            adjusted_count: self.adjusted_count.get(row).is_some(),
-            resolution: self.resolution.get(row).is_some(),
-        }
+        Lost { adjusted_count: self.adjusted_count.get(row).is_some(), resolution: self.resolution.get(row).is_some() }
     }
 }
 

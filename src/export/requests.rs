@@ -148,7 +148,7 @@ impl ToOtlp {
             Gathering::Spans(groups) => (groups.items, Body::Spans(groups.resources)),
             Gathering::Metrics(groups) => (groups.items, Body::Metrics(groups.resources)),
         };
-        ((records > 0).then(|| Request { records: records as u64, body }), self.report)
+        ((records > 0).then_some(Request { records: records as u64, body }), self.report)
     }
 }
 
@@ -163,7 +163,8 @@ fn gather<C: SignalColumns>(
     mut full: impl FnMut(u64, Vec<ResourceGroup<Record<C>>>),
 ) -> Result<()> {
     let fields = Fields::of_batch(batch);
-    let (columns, group_columns, value_types) = (C::of(fields)?, GroupColumns::of(fields)?, fields.text("value_types")?);
+    let (columns, group_columns, value_types) =
+        (C::of(fields)?, GroupColumns::of(fields)?, fields.text("value_types")?);
     for row in 0..batch.num_rows() {
         let mut add = || -> Checked<()> {
             let types = types.read(&value_types, row)?;

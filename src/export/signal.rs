@@ -14,8 +14,7 @@ const ALWAYS: &[&str] = &["time", "time_nanos", "attributes", "resource_attribut
 
 const LOGS: &[&str] = &["body", "severity_number"];
 
-const SPANS: &[&str] =
-    &["name", "trace_id", "span_id", "parent_span_id", "duration_nano", "kind", "status_code"];
+const SPANS: &[&str] = &["name", "trace_id", "span_id", "parent_span_id", "duration_nano", "kind", "status_code"];
 
 /// Every value that a data point may have: without one it would be a point of nothing.
 const METRICS: &[&str] = &[
@@ -61,8 +60,7 @@ const fn telling(signal: Signal) -> &'static [&'static str] {
 /// The signal of a query's columns, once it is sure that its rows can become OTLP.
 pub(super) fn signal_of(schema: &Schema) -> Result<Signal> {
     let has = |name: &&str| schema.fields().find(name).is_some();
-    let found: Vec<Signal> =
-        Signal::ALL.into_iter().filter(|signal| telling(*signal).iter().any(has)).collect();
+    let found: Vec<Signal> = Signal::ALL.into_iter().filter(|signal| telling(*signal).iter().any(has)).collect();
     let signal = match found.as_slice() {
         [signal] => *signal,
         [] => {
@@ -77,8 +75,7 @@ pub(super) fn signal_of(schema: &Schema) -> Result<Signal> {
             )));
         }
     };
-    let mut missing: Vec<&str> =
-        ALWAYS.iter().chain(needed(signal)).filter(|name| !has(name)).copied().collect();
+    let mut missing: Vec<&str> = ALWAYS.iter().chain(needed(signal)).filter(|name| !has(name)).copied().collect();
     let alone = |time: &str| {
         let nanos = format!("{time}_nanos");
         columns(signal).find(|column| column.name == nanos).filter(|column| has(&time) && !has(&column.name))
@@ -92,7 +89,8 @@ pub(super) fn signal_of(schema: &Schema) -> Result<Signal> {
     }
     let mut names = BTreeSet::new();
     let contract: BTreeSet<&str> = columns(signal).map(|column| column.name).collect();
-    let twice = schema.fields().iter().find(|field| contract.contains(field.name().as_str()) && !names.insert(field.name()));
+    let twice =
+        schema.fields().iter().find(|field| contract.contains(field.name().as_str()) && !names.insert(field.name()));
     match twice {
         Some(field) => Err(Error::invalid(format!(
             "the query has two columns `{}`; select those of one table, as in `select l.* from ...`",

@@ -82,10 +82,8 @@ impl SignalColumns for SpanColumns {
 
     fn item(&self, row: usize, types: &Types) -> Checked<Span> {
         let start = self.time.record_nanos(row)?;
-        let status = Status {
-            message: self.status_message.owned(row),
-            code: self.status_code.enumeration(row, &STATUS_CODE)?,
-        };
+        let status =
+            Status { message: self.status_message.owned(row), code: self.status_code.enumeration(row, &STATUS_CODE)? };
         Ok(Span {
             trace_id: self.trace_id.id::<16>(row)?,
             span_id: self.span_id.id::<8>(row)?,
@@ -109,7 +107,10 @@ impl SignalColumns for SpanColumns {
     /// The sampling threshold in `trace_state` says it again; a count from elsewhere has no field in OTLP.
     fn lost(&self, row: usize) -> Lost {
         let told = self.trace_state.get(row).and_then(adjusted_count);
-        Lost { adjusted_count: self.adjusted_count.get(row).is_some_and(|count| Some(count) != told), resolution: false }
+        Lost {
+            adjusted_count: self.adjusted_count.get(row).is_some_and(|count| Some(count) != told),
+            resolution: false,
+        }
     }
 }
 

@@ -95,7 +95,8 @@ impl TextMap {
     /// The row's attributes.
     pub(super) fn attributes(&self, row: usize, types: &MapTypes) -> Checked<Vec<KeyValue>> {
         let attribute = |(key, text, value_type): (&str, Option<&str>, ValueType)| {
-            let value = any_value(text, value_type).map_err(|problem| format!("`{}['{key}']`: {problem}", self.name))?;
+            let value =
+                any_value(text, value_type).map_err(|problem| format!("`{}['{key}']`: {problem}", self.name))?;
             Ok(KeyValue { key: key.to_owned(), value: Some(value), key_strindex: 0 })
         };
         self.typed(row, types).map(attribute).collect()
@@ -117,9 +118,7 @@ fn sent(value: Stored) -> AnyValue {
         Stored::Double(value) => Some(Value::DoubleValue(value)),
         Stored::Bool(value) => Some(Value::BoolValue(value)),
         Stored::Bytes(value) => Some(Value::BytesValue(value)),
-        Stored::Array(values) => {
-            Some(Value::ArrayValue(ArrayValue { values: values.into_iter().map(sent).collect() }))
-        }
+        Stored::Array(values) => Some(Value::ArrayValue(ArrayValue { values: values.into_iter().map(sent).collect() })),
         Stored::Map(entries) => {
             let entry = |(key, value)| KeyValue { key, value: Some(sent(value)), key_strindex: 0 };
             Some(Value::KvlistValue(KeyValueList { values: entries.into_iter().map(entry).collect() }))

@@ -146,7 +146,8 @@ impl Taken {
     pub(super) fn from_http(content_type: Option<&str>, body: &[u8]) -> Self {
         let not_otlp = || Self { rejected: 0, message: "the endpoint's answer is not OTLP's".to_owned() };
         if content_type.is_some_and(|kind| kind.starts_with("application/json")) {
-            return serde_json::from_slice::<serde_json::Value>(body).map_or_else(|_| not_otlp(), |json| from_json(&json));
+            return serde_json::from_slice::<serde_json::Value>(body)
+                .map_or_else(|_| not_otlp(), |json| from_json(&json));
         }
         ExportResponse::decode(body).map_or_else(|_| not_otlp(), Self::from)
     }

@@ -54,8 +54,7 @@ mod tests {
     #[test]
     fn the_endpoints_wish_comes_first() {
         for (asked, expected) in [(250, 250), (0, 0), (700, 700), (30_000, 1_000)] {
-            let refusal =
-                Refusal { asked: Some(Duration::from_millis(asked)), ..Refusal::no_answer(String::new()) };
+            let refusal = Refusal { asked: Some(Duration::from_millis(asked)), ..Refusal::no_answer(String::new()) };
             assert_eq!(POLICY.wait(&refusal, 1), Some(Duration::from_millis(expected)));
         }
         let bad = Refusal { retryable: false, ..Refusal::no_answer(String::new()) };

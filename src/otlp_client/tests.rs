@@ -53,8 +53,12 @@ async fn a_busy_endpoint_gets_the_same_bytes_again_until_it_takes_them() {
     for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
         let busy = |status| (status, vec![("retry-after", "0")], &b""[..]);
         let taken = (StatusCode::OK, vec![("content-type", "application/x-protobuf")], PARTIAL);
-        let answers =
-            vec![busy(StatusCode::SERVICE_UNAVAILABLE), busy(StatusCode::TOO_MANY_REQUESTS), busy(StatusCode::BAD_GATEWAY), taken];
+        let answers = vec![
+            busy(StatusCode::SERVICE_UNAVAILABLE),
+            busy(StatusCode::TOO_MANY_REQUESTS),
+            busy(StatusCode::BAD_GATEWAY),
+            taken,
+        ];
         let (url, endpoint) = serve(answers).await;
         let mut client = Client::connect(&url, None, compression).await.unwrap();
         let delivery = client.send(Signal::Spans, 9, Bytes::from_static(b"request")).await.unwrap();

@@ -25,6 +25,6 @@ mod span_match;
 mod statement;
 mod views;
 
-pub use filter::{error_in_condition, filtered_table};
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
+pub use filter::{error_in_condition, filtered_table};
 pub use views::{VIEWS, View};
