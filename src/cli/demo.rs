@@ -12,8 +12,9 @@ use super::render::{Layout, table};
 use super::serve::{LocalServer, stop_signals};
 use super::target::{Server, Target};
 use crate::config::Config;
-use crate::demo::{Compression, Counts, Progress, Sender, Shop, Until, run};
+use crate::demo::{Counts, Progress, Sender, Shop, Until, run};
 use crate::error::{Error, Result};
+use crate::otlp_client::Compression;
 
 /// The question that the demo ends with.
 const QUESTION: &str = include_str!("demo.sql");

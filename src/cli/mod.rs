@@ -7,10 +7,13 @@ mod arrow_answer;
 mod check;
 mod completions;
 mod config;
+mod deliver;
 mod demo;
+mod export;
 mod import;
 mod man;
 mod prompt;
+mod query_text;
 mod render;
 mod rows;
 mod say;
@@ -52,6 +55,8 @@ enum Verb {
     Trace(trace::Trace),
     /// Store OTLP files in a lake
     Import(import::Import),
+    /// Write rows to a file, or send them on by OTLP
+    Export(export::Export),
     /// List the tables and views of a lake
     Tables(tables::Tables),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
@@ -84,6 +89,7 @@ pub fn main() -> ExitCode {
             Verb::Sql(verb) => verb.run().await,
             Verb::Trace(verb) => verb.run().await,
             Verb::Import(verb) => verb.run().await,
+            Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),

@@ -1,6 +1,8 @@
 //! The sender and the pace against a server that is busy first and then rejects a record of each request.
 
-use super::{Compression, Counts, DemoSignal, SendError, Sender, Shop, Until, run};
+use super::{Counts, DemoSignal, Sender, Shop, Until, run};
+use crate::model::signal::Signal;
+use crate::otlp_client::{Compression, SendError};
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::{LogsService, LogsServiceServer};
 use opentelemetry_proto::tonic::collector::logs::v1::{
     ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse,
@@ -145,13 +147,13 @@ async fn a_run_ends_when_it_is_told_to_or_when_the_server_refuses() {
 
     let refused = run(&mut shop, &mut sender, Until::Forever, std::future::pending(), |_| ()).await;
     let error = refused.expect_err("bad data is not sent again");
-    assert!(matches!(error, SendError::Refused { signal: DemoSignal::Metrics, tries: 1, .. }), "{error}");
+    assert!(matches!(error, SendError::Refused { signal: Signal::Metrics, tries: 1, .. }), "{error}");
 }
 
 #[tokio::test]
 async fn tls_is_never_left_out_silently() {
     for endpoint in ["https://127.0.0.1:4317", "127.0.0.1:4317", ""] {
         let error = Sender::connect(endpoint, Compression::None).await.expect_err("not plain HTTP");
-        assert!(matches!(error, SendError::Endpoint { .. }), "{endpoint}: {error}");
+        assert!(matches!(error, SendError::Address(_)), "{endpoint}: {error}");
     }
 }

@@ -1,6 +1,7 @@
 //! What the shop hands out: OTLP requests, and how much is in them.
 
 use super::metrics::data_point_count;
+use crate::model::signal::Signal;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -15,6 +16,16 @@ pub enum DemoSignal {
     Traces,
     /// Metric data points.
     Metrics,
+}
+
+impl From<DemoSignal> for Signal {
+    fn from(signal: DemoSignal) -> Self {
+        match signal {
+            DemoSignal::Logs => Self::Logs,
+            DemoSignal::Traces => Self::Spans,
+            DemoSignal::Metrics => Self::Metrics,
+        }
+    }
 }
 
 /// One OTLP request, as a Collector's batch processor would send it: over many resources and scopes.

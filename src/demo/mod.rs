@@ -24,7 +24,6 @@ mod logger;
 mod metrics;
 mod pace;
 mod pending;
-mod retry;
 mod sender;
 mod shape;
 mod shop;
@@ -36,5 +35,5 @@ mod values;
 
 pub use export::{Counts, DemoSignal, EncodedRequest, Export, Tick};
 pub use pace::{Progress, Until, run};
-pub use sender::{Compression, Delivery, SendError, Sender};
+pub use sender::Sender;
 pub use shop::Shop;

@@ -1,8 +1,9 @@
 //! Ties the shop to the real clock: a second of simulated time a second, for a while or for ever.
 
 use super::export::{Counts, Export, Tick};
-use super::sender::{Delivery, SendError, Sender};
+use super::sender::Sender;
 use super::shop::Shop;
+use crate::otlp_client::{Delivery, SendError};
 use std::future::Future;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};

@@ -41,7 +41,10 @@ pub mod value;
 mod walk;
 mod wire;
 
+pub(crate) use base64::push_base64;
 pub use budget::MAX_DECODED_BYTES;
 pub use decode::decode;
 pub use error::DecodeError;
 pub use report::{DecodeReport, Decoded, RejectReason, Rejection, RequestMeta};
+pub(crate) use rows::adjusted_count;
+pub(crate) use schema::{EnumNames, SPAN_KIND, STATUS_CODE, TEMPORALITY};

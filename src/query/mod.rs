@@ -4,6 +4,7 @@
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
 //! file_reader.rs      how a scan reads files
+//! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
 //! lookup.rs           attributes['k'] and attr('k') as functions
@@ -19,6 +20,7 @@ mod asked_time;
 mod engine;
 mod error;
 mod file_reader;
+mod filter;
 mod lookup;
 mod lookup_pushdown;
 mod provider;
@@ -28,4 +30,5 @@ mod statement;
 mod views;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
+pub use filter::{error_in_condition, filtered_table};
 pub use views::{VIEWS, View};

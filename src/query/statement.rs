@@ -5,12 +5,14 @@
 
 use std::ops::ControlFlow;
 
+use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::from_datafusion;
@@ -42,6 +44,19 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     let mut statement = first;
     write_out_attr(&mut statement)?;
     Ok(statement)
+}
+
+/// Checks that a text is one expression and nothing else, so that it stays inside the parentheses it is put in.
+///
+/// # Errors
+/// `Invalid`, with the position in the text where the parser tells it.
+pub(super) fn check_expression(text: &str) -> Result<()> {
+    check_length(text)?;
+    let failed = |error: ParserError| at_the_end(from_datafusion(DataFusionError::SQL(Box::new(error), None)), text);
+    let mut parser =
+        Parser::new(&GenericDialect {}).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
+    parser.parse_expr().map_err(failed)?;
+    parser.expect_token(&Token::EOF).map(|_| ()).map_err(failed)
 }
 
 /// Refuses what would nest too deep: `1+1+1+...` is one level an operator, which the parser builds in a loop, past its

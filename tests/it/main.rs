@@ -10,6 +10,7 @@ mod cli;
 mod completions;
 mod crash;
 mod durability;
+mod export;
 mod faults;
 mod handoff;
 mod http_api;

@@ -68,7 +68,7 @@ pub(super) fn push_enum(column: &mut TextColumn, names: &EnumNames, number: i32)
 ///
 /// OpenTelemetry "Probability sampling", "Sampling threshold encoding": the threshold is up to 14 hex digits with
 /// trailing zeros left out, the share of spans kept is (2^56 - threshold) / 2^56.
-pub(super) fn adjusted_count(trace_state: &str) -> Option<f64> {
+pub(crate) fn adjusted_count(trace_state: &str) -> Option<f64> {
     const MAX_DIGITS: usize = 14;
     const ALL: u64 = 1 << 56;
     let vendor = trace_state.split(',').find_map(|member| member.trim().strip_prefix("ot="))?;

@@ -39,6 +39,6 @@ mod types;
 
 pub use any_value::{AnyValue, ValueTextError};
 pub(crate) use tape::{Tape, read_any_value};
-pub(crate) use text::parse_special_double;
+pub(crate) use text::{parse_special_double, push_double, push_int, push_json_string, special_double};
 pub use types::ValueType;
 pub(crate) use types::{RowTypes, write_map_types};
