@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use telestrata::ingest::Store;
 use telestrata::model::promoted::{AttributeMap, Promoted, PromotedType, Source};
@@ -76,6 +79,27 @@ async fn work(run: &Arc<Run>, faults: &FaultStore, store: &Arc<Store>, requests:
             std::panic::resume_unwind(error.into_panic());
         }
     }
+}
+
+/// What a seed stands for: the same operations, one after another, meet the same faults.
+#[tokio::test]
+async fn a_seed_deals_the_same_faults_again() {
+    let dealt = async |seed: u64| {
+        let store = FaultStore::new(Arc::new(InMemory::new()), Plan { longest: Duration::ZERO, ..Plan::STORMY }, seed);
+        for number in 0..300 {
+            let path = Path::from(format!("logs/date=2023-11-14/{}.parquet", uuid::Uuid::new_v4()));
+            drop(store.put(&path, "a\nb\nc".into()).await);
+            drop(store.put_opts(&Path::from(format!("{number}.json")), "{}".into(), PutMode::Create.into()).await);
+            drop(store.get(&path).await);
+            drop(store.list_with_delimiter(None).await);
+        }
+        (store.log(), store.injected())
+    };
+    let (log, injected) = dealt(1).await;
+    assert_eq!(log, dealt(1).await.0);
+    assert_ne!(log, dealt(2).await.0);
+    let kinds: BTreeSet<Fault> = injected.keys().map(|(_, fault)| *fault).collect();
+    assert_eq!(kinds.len(), 10, "of all kinds: {kinds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
