@@ -38,7 +38,10 @@ pub(super) struct Sql {
 impl Sql {
     pub(super) async fn run(self) -> Result<Done> {
         let Some(query) = self.query_text()? else {
-            prompt::run(self.target.open().await?, self.format, self.output).await?;
+            let target = self.target.open().await?;
+            // A lake or a server that is not there is better known before the first question is typed.
+            drop(target.query("select 1").await?);
+            prompt::run(target, self.format, self.output).await?;
             return Ok(Done::Wholly);
         };
         let format = self.format();

@@ -124,8 +124,8 @@ impl LocalLake {
         opened.retain(|_, opened| opened.is_some());
         let newer = opened.iter().filter_map(|(signal, opened)| Some((*signal, opened.clone()?)));
         let newer = futures::future::try_join_all(newer.map(|(signal, opened)| async move {
-            let snapshot = opened.table.refresh(&opened.state.snapshot).await?;
-            Ok::<_, Error>((signal, Some(Opened::at(opened.table, snapshot))))
+            let newer = opened.table.newer(&opened.state.snapshot).await?;
+            Ok::<_, Error>((signal, Some(newer.map_or(opened.clone(), |newer| Opened::at(opened.table, newer)))))
         }));
         let newer = newer.await?;
         opened.extend(newer);

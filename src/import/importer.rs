@@ -363,8 +363,9 @@ impl Importer {
 
     async fn commit(&mut self, table: usize, files: &[DataFile], txns: &[AppendTxn]) -> Result<()> {
         let table = &mut self.tables[table];
+        let before = table.snapshot.version();
         table.snapshot = table.lake.append(&table.snapshot, files, txns).await?;
-        if let Err(error) = table.lake.checkpoint_if_due(&table.snapshot).await {
+        if let Err(error) = table.lake.checkpoint_if_due(before, &table.snapshot).await {
             tracing::warn!(table = %table.lake.signal(), %error, "no checkpoint was written");
         }
         Ok(())

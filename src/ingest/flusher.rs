@@ -26,6 +26,9 @@ const REFRESH_EVERY: Duration = Duration::from_secs(2);
 /// The longest pause after a failed flush.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 
+/// The least pause after a failed flush when senders are being refused.
+const HURRIED_PAUSE: Duration = Duration::from_secs(2);
+
 /// Flushes one table.
 #[derive(Debug)]
 pub(super) struct Flusher {
@@ -122,6 +125,7 @@ impl Flusher {
         let mut unfinished = self.unfinished.lock().await;
         self.commit(&mut unfinished).await?;
         let Some(cut) = self.table.cut() else { return Ok(()) };
+        let before = cut.base.version();
         let started = Instant::now();
         let lake = self.table.lake();
         let signal = lake.signal();
@@ -132,7 +136,7 @@ impl Flusher {
         self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
         let snapshot = self.table.pin().snapshot.clone();
         // A checkpoint speeds up opening; without one the table is as right as with it.
-        if let Err(error) = lake.checkpoint_if_due(&snapshot).await {
+        if let Err(error) = lake.checkpoint_if_due(before, &snapshot).await {
             tracing::warn!(table = %signal, %error, "no checkpoint was written");
         }
         Ok(())
@@ -161,22 +165,30 @@ impl Flusher {
     pub(super) async fn flush_when_due(&self, cancelled: &CancellationToken) -> bool {
         let mut pause = TICK;
         let mut refreshed = Instant::now();
+        let mut failed = None;
         loop {
             tokio::select! {
                 () = cancelled.cancelled() => return false,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
             }
+            // Whoever hurries does not mend a store: each refused request would otherwise sort and write all rows anew.
+            let least = if self.hurried.load(Ordering::Acquire) { pause.min(HURRIED_PAUSE) } else { pause };
+            if failed.is_some_and(|failed: Instant| failed.elapsed() < least) {
+                continue;
+            }
             if self.hurried.swap(false, Ordering::AcqRel) || self.is_due() {
                 match self.flush().await {
                     Ok(()) => return true,
                     Err(error) => {
                         self.failed(&error);
+                        failed = Some(Instant::now());
                         pause = (pause * 2).min(MAX_PAUSE);
                         continue;
                     }
                 }
             }
+            failed = None;
             pause = TICK;
             if refreshed.elapsed() >= REFRESH_EVERY {
                 refreshed = Instant::now();
@@ -205,10 +217,9 @@ impl Flusher {
             }
             return;
         }
-        let snapshot = self.table.pin().snapshot.clone();
-        match self.table.lake().refresh(&snapshot).await {
-            Ok(newer) if newer.version() > snapshot.version() => self.table.refresh(newer),
-            Ok(_) => {}
+        match self.table.lake().newer(&self.table.pin().snapshot).await {
+            Ok(Some(newer)) => self.table.refresh(newer),
+            Ok(None) => {}
             Err(error) => tracing::warn!(table = %self.table.lake().signal(), %error, "the table can't be refreshed"),
         }
     }

@@ -22,9 +22,9 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use deltalake_core::{DeltaTable, DeltaTableError};
-use object_store::ObjectStore;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use super::files::LiveFiles;
 use super::location::LakeRoot;
@@ -40,7 +40,7 @@ use crate::model::signal::Signal;
 /// Pauses before the further tries of a commit, in ms. None at first: who has lost a race needs no rest.
 const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
-/// A checkpoint is written at versions divisible by this.
+/// Versions from one checkpoint to the next.
 pub(super) const CHECKPOINT_EVERY: u64 = 50;
 
 /// Bytes of commits that a table's handle keeps.
@@ -197,6 +197,23 @@ impl LakeTable {
             return Ok(snapshot.clone());
         }
         self.checked(state)
+    }
+
+    /// The newest version, `None` where the snapshot is that. Finding that out costs a look at one name, a twelfth of
+    /// a listing's price: a version above has the next one's name, since nothing takes commits away so soon.
+    pub async fn newer(&self, snapshot: &TableSnapshot) -> Result<Option<TableSnapshot>> {
+        let next = Path::from(format!("_delta_log/{:020}.json", snapshot.version() + 1));
+        match self.store.head(&next).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => {
+                return Err(
+                    Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error)
+                );
+            }
+        }
+        let newest = self.refresh(snapshot).await?;
+        Ok((newest.version() > snapshot.version()).then_some(newest))
     }
 
     /// Up to which sequence an application's appends are in this snapshot. May replay the log: not for queries.
@@ -396,8 +413,11 @@ impl LakeTable {
     }
 
     /// Writes a checkpoint where this version is due for one.
-    pub async fn checkpoint_if_due(&self, snapshot: &TableSnapshot) -> Result<()> {
-        if snapshot.version() == 0 || !snapshot.version().is_multiple_of(CHECKPOINT_EVERY) {
+    ///
+    /// Due at the first commit of ours past each multiple of the interval, counted from the version `before` it: the
+    /// multiple itself may be another's.
+    pub async fn checkpoint_if_due(&self, before: u64, snapshot: &TableSnapshot) -> Result<()> {
+        if before / CHECKPOINT_EVERY == snapshot.version() / CHECKPOINT_EVERY {
             return Ok(());
         }
         let mut table = DeltaTable::new(Arc::clone(&self.log_store));

@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use telestrata::import::{FileFormat, ImportSettings, Importer, Input};
 use telestrata::ingest::Store;
 use telestrata::model::promoted::{AttributeMap, Promoted, PromotedType, Source};
 use telestrata::query::Pinned;
@@ -330,4 +331,36 @@ mod scripted {
         assert_eq!(faults.open_uploads(), 0);
         run.finish(&[store]).await;
     }
+}
+
+/// Two imports of one file, each made again until it is through: the content is there once, whichever of them stored
+/// which chunk, and wherever the others were stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn imports_in_a_storm_store_a_content_once() {
+    each_seed("imports_in_a_storm_store_a_content_once", 5, async |run: Arc<Run>| {
+        let input = Input::File(run.file(60));
+        let import = async |process: u64| {
+            let mut random = StdRng::seed_from_u64(run.seed * 2 + process);
+            // Every other seed has so little memory that rows are spilled, and committed chunk by chunk.
+            let max_bytes = if run.seed % 2 == 0 { 1 << 14 } else { 1 << 26 };
+            for _ in 0..200 {
+                let faults = run.store(Plan::STORMY);
+                let settings = ImportSettings { max_bytes, ..ImportSettings::default() };
+                let once = async {
+                    let mut importer = Importer::open(&run.root(&faults), settings).await?;
+                    importer.import(&input, FileFormat::JsonLines, Arc::default(), |_| Ok(())).await?;
+                    importer.finish().await
+                };
+                // Stopped in the middle, more often than not.
+                let patience = Duration::from_millis(random.random_range(20..4000));
+                if let Ok(Ok(_)) = tokio::time::timeout(patience, once).await {
+                    return;
+                }
+            }
+            panic!("seed {}: no import came through", run.seed);
+        };
+        tokio::join!(import(0), import(1));
+        run.finish(&[]).await;
+    })
+    .await;
 }

@@ -279,6 +279,21 @@ impl Run {
         self.acknowledge(number..number + PER_REQUEST);
     }
 
+    /// A file of so many requests, over three dates; what is in it is promised.
+    pub fn file(&self, requests: u64) -> PathBuf {
+        let mut lines = String::new();
+        for request in 0..requests {
+            let first = self.next.fetch_add(PER_REQUEST, Ordering::Relaxed);
+            let day = FIRST_DAY + request % 3 * SECONDS_A_DAY;
+            lines.push_str(&numbered_logs("faults", first..first + PER_REQUEST, day));
+            lines.push('\n');
+            self.acknowledge(first..first + PER_REQUEST);
+        }
+        let path = self.folder.path().join("faults.jsonl");
+        std::fs::write(&path, lines).unwrap();
+        path
+    }
+
     /// Takes numbers down as promised.
     pub fn acknowledge(&self, numbers: impl IntoIterator<Item = u64>) {
         self.acknowledged.lock().unwrap().extend(numbers);
