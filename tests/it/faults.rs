@@ -342,7 +342,7 @@ async fn imports_in_a_storm_store_a_content_once() {
         let import = async |process: u64| {
             let mut random = StdRng::seed_from_u64(run.seed * 2 + process);
             // Every other seed has so little memory that rows are spilled, and committed chunk by chunk.
-            let max_bytes = if run.seed % 2 == 0 { 1 << 14 } else { 1 << 26 };
+            let max_bytes = if run.seed.is_multiple_of(2) { 1 << 14 } else { 1 << 26 };
             for _ in 0..200 {
                 let faults = run.store(Plan::STORMY);
                 let settings = ImportSettings { max_bytes, ..ImportSettings::default() };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::finding::{Code, Finding};
 
 /// Holds what `GET /v1/config` answered against what this configuration would answer, both as
-/// [`Config::describe`](crate::config::Config::describe) gives them.
+/// [`Config::described`](crate::config::Config::described) has them.
 ///
 /// A setting that the server has from a flag was set for that run; any other that differs is drift.
 pub fn compare_configuration(ours: &Value, servers: &Value) -> Vec<Finding> {
