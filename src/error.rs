@@ -146,17 +146,18 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        let mut said = self.message.clone();
         let mut cause = self.source.as_deref().map(|source| source as &dyn std::error::Error);
         while let Some(error) = cause {
             let text = error.to_string();
             // Many libraries repeat their cause in their own message.
-            if !self.message.contains(&text) {
-                write!(f, ": {text}")?;
+            if !said.contains(text.trim()) {
+                said.push_str(": ");
+                said.push_str(&text);
             }
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&said)
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) struct Export {
     table: Option<TableName>,
 
     /// Only the table's rows for which this holds, as in "service_name = 'cart' and time >= now() - interval '1 day'"
-    #[arg(long = "where", value_name = "SQL", requires = "table")]
+    #[arg(long = "where", value_name = "SQL", requires = "table", conflicts_with_all = ["query", "file"])]
     condition: Option<String>,
 
     /// How to write the rows [default: by the ending of --output's name]
@@ -129,7 +129,10 @@ impl Export {
         let summary = tokio::select! {
             summary = self.export(&plan) => summary?,
             // What was written so far is removed with the future.
-            _ = stop.recv() => return Err(Error::unavailable("stopped before the export was whole; run it again")),
+            _ = stop.recv() => return Err(Error::unavailable(match &self.to {
+                Some(_) => "stopped before the export was whole; what the endpoint has taken stays there, and the same export sends it again",
+                None => "stopped before the export was whole; run it again",
+            })),
         };
         let Some(summary) = summary else { return Ok(Done::Wholly) };
         let text =

@@ -40,7 +40,7 @@ pub(super) struct Import {
     #[arg(long, value_enum)]
     signal: Option<SignalName>,
 
-    /// Write each record that is not stored to this file, one JSON object a line
+    /// Add each record that is not stored, and each line that can't be read, to this file, one JSON object a line
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 
@@ -297,13 +297,18 @@ struct Rejects {
 
 impl Rejects {
     fn create(path: &Path) -> Result<Self> {
-        let file = File::create(path)
+        // What an import that was stopped has written is not written again, and must stay.
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(path)
             .map_err(|error| Error::config(format!("can't write {}", path.display())).with_source(error))?;
         Ok(Self { path: path.to_owned(), out: BufWriter::new(file) })
     }
 
     fn write(&mut self, record: &RejectedRecord<'_>) -> Result<()> {
-        record.write_line(&mut self.out).map_err(|error| self.failed(error))
+        // On disk before the rows beside it are: an import that goes on later does not tell of it again.
+        record.write_line(&mut self.out).and_then(|()| self.out.flush()).map_err(|error| self.failed(error))
     }
 
     fn copy(&mut self, line: &str) -> Result<()> {
@@ -353,11 +358,12 @@ fn summary(outcome: &ImportOutcome, place: &str, took: Duration, rejects: Option
     for line in outcome.unreadable.iter().take(SHOWN) {
         _ = writeln!(text, "not readable: {line}");
     }
-    if outcome.unreadable.len() > SHOWN {
-        _ = writeln!(text, "not readable: {} more", outcome.unreadable.len() - SHOWN);
+    let more = outcome.unreadable_count.saturating_sub(SHOWN as u64);
+    if more > 0 {
+        _ = writeln!(text, "not readable: {more} more");
     }
     if let Some(rejects) = rejects.filter(|_| outcome.is_partial()) {
-        _ = writeln!(text, "each rejected record is in {}", rejects.display());
+        _ = writeln!(text, "what was not stored is in {}", rejects.display());
     }
     _ = writeln!(
         text,

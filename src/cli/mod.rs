@@ -23,6 +23,7 @@ mod tables;
 mod target;
 mod trace;
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -121,5 +122,10 @@ fn start_logging() {
     // delta-rs logs as errors what it also answers, such as a lost race or a table that is not there yet.
     const QUIET: &str = "warn,telestrata=info,deltalake_core=off,buoyant_kernel=off";
     let filter = EnvFilter::try_from_env("TELESTRATA_LOG").unwrap_or_else(|_| EnvFilter::new(QUIET));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }

@@ -144,6 +144,12 @@ impl Server {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(Error::config(format!("`{url}` is no server; write http://127.0.0.1:8710")));
         }
+        if url.contains('@') || url.contains('?') {
+            // Not repeated: there may be a password in it.
+            return Err(Error::config(
+                "a server's address has no user, password or query; write http://127.0.0.1:8710",
+            ));
+        }
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()

@@ -189,6 +189,12 @@ fn cloud_access(reader: &Reader<'_>) -> Result<CloudAccess> {
         Some(_) => Some(reader.parse::<Url>("store.endpoint")?),
         None => None,
     };
+    if endpoint.as_ref().is_some_and(|url| !url.username().is_empty() || url.password().is_some()) {
+        // Its value is not repeated: there is a password in it.
+        return Err(Error::config(
+            "`store.endpoint` has a user or a password; give credentials in the provider's environment variables",
+        ));
+    }
     if endpoint.as_ref().is_some_and(|url| !matches!(url.scheme(), "http" | "https")) {
         return Err(reader.wrong("store.endpoint", "is no http:// or https:// URL"));
     }

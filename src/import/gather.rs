@@ -16,7 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array as _, AsArray, RecordBatch};
 use arrow::compute::{interleave_record_batch, max, min};
 use arrow::datatypes::Date32Type;
 use arrow::ipc::reader::StreamReader;
@@ -25,9 +25,9 @@ use arrow::ipc::writer::StreamWriter;
 use crate::error::{Error, Result};
 use crate::model::contract::PARTITION;
 
-/// A date's rows are cut where their requests have this many bytes. Part of what a chunk number means: a change
-/// makes imports that were killed before it start their tables again under other numbers, so it needs a new key.
-const PART_BYTES: u64 = 128 << 20;
+/// A date's rows are cut where their values have this many bytes. Part of what a chunk number means: with another
+/// bound, imports that were killed before would go on at the wrong place, so it needs another key.
+const PART_BYTES: u64 = 256 << 20;
 
 /// The fastest level: spilled rows are read once, and soon.
 const SPILL_LEVEL: i32 = 1;
@@ -47,8 +47,13 @@ pub(super) struct GatheredTable {
 }
 
 impl GatheredTable {
-    /// Takes the rows of a request that had `weight` bytes.
-    pub(super) fn add(&mut self, batch: RecordBatch, weight: u64) -> Result<()> {
+    /// Takes the rows of a request.
+    pub(super) fn add(&mut self, batch: RecordBatch) -> Result<()> {
+        let weight = value_bytes(&batch)?;
+        self.add_weighed(batch, weight)
+    }
+
+    fn add_weighed(&mut self, batch: RecordBatch, weight: u64) -> Result<()> {
         let rows = batch.num_rows();
         if rows == 0 {
             return Ok(());
@@ -114,6 +119,12 @@ impl GatheredTable {
         let keys = self.cursor.iter().flat_map(|(date, (last, _))| (0..=*last).map(|part| (*date, part)));
         keys.map(|key| SpilledChunk { path: folder.join(file_name(key)) }).collect()
     }
+}
+
+/// Bytes of a batch's values: what they are, not how much room was made for them, so that it follows from the rows.
+fn value_bytes(batch: &RecordBatch) -> Result<u64> {
+    let sizes = batch.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    Ok(sizes.sum::<std::result::Result<usize, _>>().map_err(broken)? as u64)
 }
 
 /// One chunk on disk.
@@ -209,7 +220,7 @@ mod tests {
         let batches =
             [(batch(&[2, 1, 2], 0), 30), (batch(&[1, 1], 3), full), (batch(&[1, 2], 5), 20), (batch(&[9], 7), 1)];
         for (index, (batch, weight)) in batches.into_iter().enumerate() {
-            table.add(batch, weight).unwrap();
+            table.add_weighed(batch, weight).unwrap();
             if spill_after.contains(&index) {
                 table.spill(folder.path()).unwrap();
             }

@@ -2,7 +2,9 @@
 //!
 //! Each commit of imported rows carries, for each content in it, the Delta action
 //! `txn{appId = import/<sha256 of the content>, version = chunk}`: the table has the content's rows up to that chunk
-//! (`gather.rs` says what a chunk is). The commit that ends a content adds [`WHOLE`] to the version.
+//! (`gather.rs` says what a chunk is). The commit that ends a content adds [`WHOLE`] to the version. A commit that does
+//! not end it also carries `txn{import/<sha256>/time, microseconds}`: the time that stands for now in all of the
+//! content's rows, so that they are the same ones when the import goes on later.
 //!
 //! ```text
 //! small contents: gathered together --> one commit a table for all of them
@@ -20,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::gather::GatheredTable;
-use super::input::Input;
+use super::input::{Digesting, Input};
 use super::outcome::ImportOutcome;
 use super::rejects::RejectedRecord;
 use super::requests::{FileFormat, FileRequest, Requests};
@@ -92,6 +94,10 @@ struct Content {
     tables: [GatheredTable; 3],
     /// What each table has of it.
     committed: [Option<i64>; 3],
+    /// What stands for now in its rows, in microseconds since 1970.
+    time: i64,
+    /// Which tables' logs have that time.
+    has_time: [bool; 3],
     /// Where it is spilled.
     folder: Option<TempDir>,
 }
@@ -106,10 +112,15 @@ impl Content {
         self.tables.iter().rposition(|table| table.chunks() > 0)
     }
 
-    /// The version that says that a table has the chunks up to `chunk`.
-    fn version(&self, table: usize, chunk: i64) -> i64 {
-        let whole = self.last_table() == Some(table) && self.tables.get(table).is_some_and(|t| t.chunks() == chunk);
-        if whole { chunk | WHOLE } else { chunk }
+    /// What a commit of a table's chunks up to `chunk` says.
+    fn txns(&self, table: usize, chunk: i64) -> Vec<AppendTxn> {
+        let whole = self.last_table() == Some(table) && self.tables[table].chunks() == chunk;
+        let version = if whole { chunk | WHOLE } else { chunk };
+        let mut txns = vec![AppendTxn { app_id: self.app_id.clone(), version, after: self.committed[table] }];
+        if !whole && !self.has_time[table] {
+            txns.push(AppendTxn { app_id: time_app_id(&self.app_id), version: self.time, after: None });
+        }
+        txns
     }
 }
 
@@ -151,7 +162,7 @@ impl Importer {
             let input = input.clone();
             blocking(move || input.digest()).await?
         };
-        let app_id = format!("import/{digest}");
+        let app_id = app_id(&digest);
         let mut committed = [None; 3];
         for (table, committed) in self.tables.iter().zip(&mut committed) {
             *committed = table.lake.committed(&table.snapshot, &app_id).await?;
@@ -161,8 +172,18 @@ impl Importer {
             self.outcome.already.push(input.to_string());
             return Ok(());
         }
+        let mut time = None;
+        let mut has_time = [false; 3];
+        for ((table, committed), has_time) in self.tables.iter().zip(committed).zip(&mut has_time) {
+            if committed.is_some() {
+                let known = table.lake.committed(&table.snapshot, &time_app_id(&app_id)).await?;
+                *has_time = known.is_some();
+                time = time.or(known);
+            }
+        }
+        let time = time.unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
         let tables = <[GatheredTable; 3]>::default();
-        let mut content = Content { app_id, tables, committed, folder: None };
+        let mut content = Content { app_id, tables, committed, time, has_time, folder: None };
         self.gather(input, format, read, rejected, &mut content).await?;
         // What is there in part goes on where it stopped, by itself.
         let begun = content
@@ -203,27 +224,36 @@ impl Importer {
         let runtime = tokio::runtime::Handle::current();
         let reading = tokio::task::spawn_blocking(move || {
             let room = Arc::new(Semaphore::new(permits as usize));
-            let mut requests = Requests::new(opened.reader, format);
-            while let Some(next) = requests.next_request()? {
+            let mut requests = Requests::new(Digesting::new(opened.reader), format);
+            let ended = loop {
+                let next = match requests.next_request() {
+                    Ok(Some(next)) => next,
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(error),
+                };
                 let next = match next {
                     Ok(request) => {
                         let share = u32::try_from(request.body.len() / PERMIT_BYTES + 1).unwrap_or(u32::MAX);
-                        let permit = runtime.block_on(Arc::clone(&room).acquire_many_owned(share.min(permits)));
-                        Ok((request, permit.map_err(|_| Error::internal("the room for requests is closed"))?))
+                        match runtime.block_on(Arc::clone(&room).acquire_many_owned(share.min(permits))) {
+                            Ok(permit) => Ok((request, permit)),
+                            Err(_) => break Err(Error::internal("the room for requests is closed")),
+                        }
                     }
                     Err(unreadable) => Err(unreadable),
                 };
                 if sender.blocking_send(next).is_err() {
-                    break;
+                    break Ok(());
                 }
-            }
-            Ok::<_, Error>(())
+            };
+            (ended, requests.into_reader().finish())
         });
-        let max_future = self.settings.max_future_micros;
+        let (time, max_future) = (content.time, self.settings.max_future_micros);
         let mut decoded = ReceiverStream::new(receiver)
             .map(|next| async move {
                 match next {
-                    Ok(waiting) => tokio::task::spawn_blocking(move || Ok(decode_request(waiting, max_future))).await,
+                    Ok(waiting) => {
+                        tokio::task::spawn_blocking(move || Ok(decode_request(waiting, time, max_future))).await
+                    }
                     Err(unreadable) => Ok(Err(unreadable)),
                 }
             })
@@ -232,27 +262,34 @@ impl Importer {
             match next.map_err(|error| Error::internal("a decoding thread died").with_source(error))? {
                 Ok((request, Ok((batch, report)), _permit)) => {
                     self.report(input, &request, &report, &mut rejected)?;
-                    let weight = request.body.len() as u64;
                     if let Some(table) = content.tables.get_mut(request.signal.index()) {
-                        table.add(batch, weight)?;
+                        table.add(batch)?;
                     }
                     self.make_room(content).await?;
                 }
-                Ok((request, Err(what), _permit)) => {
-                    self.outcome.unreadable.push(format!("{input}:{}: {what}", request.number));
+                Ok((FileRequest { number, signal, .. }, Err(what), _permit)) => {
+                    rejected(&unreadable(input, number, Some(signal), &what))?;
+                    self.outcome.add_unreadable(format!("{input}:{number}: {what}"));
                 }
-                Err((number, what)) => self.outcome.unreadable.push(format!("{input}:{number}: {what}")),
+                Err((number, what)) => {
+                    rejected(&unreadable(input, number, None, &what))?;
+                    self.outcome.add_unreadable(format!("{input}:{number}: {what}"));
+                }
             }
         }
         drop(decoded);
-        let ended = reading.await.map_err(|error| Error::internal("the reading thread died").with_source(error))?;
+        let (ended, digest) =
+            reading.await.map_err(|error| Error::internal("the reading thread died").with_source(error))?;
         match ended {
-            Err(error) if error.kind() == ErrorKind::Invalid => {
-                self.outcome.unreadable.push(format!("{input}: {error}"));
-                Ok(())
+            Err(error) if error.kind() != ErrorKind::Invalid => return Err(error),
+            // Nothing is committed yet. Under the digest it has no longer, what was read would pass for the whole.
+            _ if !digest.is_ok_and(|digest| content.app_id == app_id(&digest)) => {
+                return Err(Error::unavailable(format!("{input} changed while it was read; import it again")));
             }
-            ended => ended,
+            Err(error) => self.outcome.add_unreadable(format!("{input}: {error}")),
+            Ok(()) => {}
         }
+        Ok(())
     }
 
     fn report(
@@ -270,9 +307,9 @@ impl Importer {
             rejected(&RejectedRecord {
                 input,
                 number: request.number,
-                signal: request.signal,
-                record: rejection.record,
-                reason: rejection.reason,
+                signal: Some(request.signal),
+                record: Some(rejection.record),
+                reason: rejection.reason.name(),
                 detail: &rejection.detail,
                 encoding: request.encoding,
                 bytes: request.body.get(rejection.bytes.clone()).unwrap_or_default(),
@@ -296,26 +333,27 @@ impl Importer {
     async fn write_pending(&mut self) -> Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
         for (index, signal) in Signal::ALL.into_iter().enumerate() {
-            let (mut batches, mut txns) = (Vec::new(), Vec::new());
+            let (mut batches, mut txns, mut stored) = (Vec::new(), Vec::new(), 0);
             for content in &mut pending {
-                let chunks = content.tables[index].chunks();
+                let (chunks, rows) = (content.tables[index].chunks(), content.tables[index].rows());
                 if chunks == 0 {
                     continue;
                 }
-                let rows = content.tables[index].rows();
-                let outcome = self.outcome.of(signal);
+                // Another import may have stored it since it was read.
+                let table = &self.tables[index];
+                content.committed[index] = table.lake.committed(&table.snapshot, &content.app_id).await?;
                 if content.committed[index].is_some_and(|chunk| chunk >= chunks) {
-                    outcome.already += rows;
+                    self.outcome.of(signal).already += rows;
                     continue;
                 }
-                outcome.stored += rows;
-                let version = content.version(index, chunks);
-                txns.push(AppendTxn { app_id: content.app_id.clone(), version, after: content.committed[index] });
+                stored += rows;
+                txns.extend(content.txns(index, chunks));
                 batches.extend(content.tables[index].take_batches());
             }
             if !txns.is_empty() {
                 let files = self.write(index, batches).await?;
                 self.commit(index, &files, &txns).await?;
+                self.outcome.of(signal).stored += stored;
             }
         }
         Ok(())
@@ -327,25 +365,23 @@ impl Importer {
         let Some(folder) = content.folder.take() else { return Err(Error::internal("a content without its folder")) };
         for (index, signal) in Signal::ALL.into_iter().enumerate() {
             let chunks = content.tables[index].chunks();
-            let mut done = content.committed[index];
-            let mut files: Vec<DataFile> = Vec::new();
+            let (mut files, mut stored): (Vec<DataFile>, u64) = (Vec::new(), 0);
             let spilled = content.tables[index].chunk_files(&folder.path().join(signal.table()));
             for (chunk, spilled) in (1..).zip(spilled) {
                 let (spilled, rows) = blocking(move || spilled.read().map(|rows| (spilled, rows))).await?;
                 let count = rows.iter().map(RecordBatch::num_rows).sum::<usize>() as u64;
-                if done.is_some_and(|done| chunk <= done) {
+                if content.committed[index].is_some_and(|done| chunk <= done) {
                     self.outcome.of(signal).already += count;
                     continue;
                 }
                 files.extend(self.write(index, rows).await?);
                 spilled.remove();
-                self.outcome.of(signal).stored += count;
+                stored += count;
                 let bytes: u64 = files.iter().map(|file| file.size).sum();
                 if chunk == chunks || files.len() >= COMMIT_FILES || bytes >= COMMIT_BYTES {
-                    let version = content.version(index, chunk);
-                    let txn = AppendTxn { app_id: content.app_id.clone(), version, after: done };
-                    self.commit(index, &files, &[txn]).await?;
-                    done = Some(version);
+                    self.commit(index, &files, &content.txns(index, chunk)).await?;
+                    (content.committed[index], content.has_time[index]) = (Some(chunk), true);
+                    self.outcome.of(signal).stored += std::mem::take(&mut stored);
                     files.clear();
                 }
             }
@@ -395,11 +431,24 @@ impl Content {
     }
 }
 
-fn decode_request((request, permit): Waiting, max_future_micros: i64) -> Decoded {
-    let now = chrono::Utc::now().timestamp_micros();
+/// A line or request that could not be read at all.
+fn unreadable<'a>(input: &'a Input, number: u64, signal: Option<Signal>, detail: &'a str) -> RejectedRecord<'a> {
+    let reason = "unreadable";
+    RejectedRecord { input, number, signal, record: None, reason, detail, encoding: Encoding::Json, bytes: &[] }
+}
+
+fn app_id(digest: &str) -> String {
+    format!("import/{digest}")
+}
+
+fn time_app_id(app_id: &str) -> String {
+    format!("{app_id}/time")
+}
+
+fn decode_request((request, permit): Waiting, time: i64, max_future_micros: i64) -> Decoded {
     let meta = RequestMeta {
-        ingest_time: now,
-        latest_time: now.saturating_add(max_future_micros),
+        ingest_time: time,
+        latest_time: time.saturating_add(max_future_micros),
         source: match request.encoding {
             Encoding::Json => "import/otlp-json",
             Encoding::Proto => "import/otlp-proto",

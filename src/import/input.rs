@@ -106,24 +106,8 @@ impl Input {
     /// # Errors
     /// As [`Self::open`].
     pub fn digest(&self) -> Result<String> {
-        let mut reader = self.open(Arc::default())?.reader;
-        let mut digest = Sha256::new();
-        loop {
-            let read = match reader.fill_buf() {
-                Ok([]) => break,
-                Ok(bytes) => {
-                    digest.update(bytes);
-                    bytes.len()
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-                Err(_) => {
-                    digest.update(b"cut short");
-                    break;
-                }
-            };
-            reader.consume(read);
-        }
-        Ok(format!("{:x}", digest.finalize()))
+        let failed = |error| Error::unavailable(format!("can't read {self}")).with_source(error);
+        Digesting::new(self.open(Arc::default())?.reader).finish().map_err(failed)
     }
 
     /// Opens the input; `read` is told how many of its bytes on disk have been read.
@@ -156,6 +140,65 @@ impl Input {
             Box::new(raw)
         };
         Ok(OpenInput { reader, size })
+    }
+}
+
+/// A reader that takes the digest of what is read through it.
+pub(super) struct Digesting<R> {
+    inner: R,
+    digest: Sha256,
+    is_cut_short: bool,
+}
+
+impl<R: BufRead> Digesting<R> {
+    pub(super) fn new(inner: R) -> Self {
+        Self { inner, digest: Sha256::new(), is_cut_short: false }
+    }
+
+    /// Reads on to the end, and gives the digest of all that was read and of whether damage ended it.
+    ///
+    /// # Errors
+    /// The disk's, as opposed to damage in the file.
+    pub(super) fn finish(mut self) -> io::Result<String> {
+        while !self.is_cut_short {
+            let read = match self.fill_buf() {
+                Ok([]) => break,
+                Ok(bytes) => bytes.len(),
+                Err(error) if error.raw_os_error().is_some() && error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(error);
+                }
+                Err(_) => 0,
+            };
+            self.consume(read);
+        }
+        if self.is_cut_short {
+            self.digest.update(b"cut short");
+        }
+        Ok(format!("{:x}", self.digest.finalize()))
+    }
+}
+
+impl<R: BufRead> Read for Digesting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Digesting<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let filled = self.inner.fill_buf();
+        self.is_cut_short |= filled.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::Interrupted);
+        filled
+    }
+
+    fn consume(&mut self, count: usize) {
+        // What is buffered is there without an error.
+        if let Ok(bytes) = self.inner.fill_buf() {
+            self.digest.update(bytes.get(..count).unwrap_or(bytes));
+        }
+        self.inner.consume(count);
     }
 }
 

@@ -6,13 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::signal::Signal;
 
+/// Unreadable lines that are told with where and why; a file of another kind has millions.
+const SPELLED_OUT: usize = 100;
+
 /// What an import has done. Its JSON is what `import --json` prints and the server answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ImportOutcome {
     /// By table; all three are there.
     pub signals: BTreeMap<String, SignalOutcome>,
-    /// Lines or requests that could not be read at all: where and why.
+    /// Lines or requests that could not be read at all: where and why, of the first hundred.
     pub unreadable: Vec<String>,
+    /// How many there were.
+    pub unreadable_count: u64,
     /// Inputs whose content was in the lake before, by name.
     pub already: Vec<String>,
     /// Files written.
@@ -39,7 +44,14 @@ pub struct SignalOutcome {
 impl Default for ImportOutcome {
     fn default() -> Self {
         let signals = Signal::ALL.iter().map(|signal| (signal.table().to_owned(), SignalOutcome::default()));
-        Self { signals: signals.collect(), unreadable: Vec::new(), already: Vec::new(), files: 0, bytes: 0 }
+        Self {
+            signals: signals.collect(),
+            unreadable: Vec::new(),
+            unreadable_count: 0,
+            already: Vec::new(),
+            files: 0,
+            bytes: 0,
+        }
     }
 }
 
@@ -49,9 +61,17 @@ impl ImportOutcome {
         self.signals.entry(signal.table().to_owned()).or_default()
     }
 
+    /// Takes down what could not be read.
+    pub(super) fn add_unreadable(&mut self, what: String) {
+        self.unreadable_count += 1;
+        if self.unreadable.len() < SPELLED_OUT {
+            self.unreadable.push(what);
+        }
+    }
+
     /// Whether anything was not stored.
     pub fn is_partial(&self) -> bool {
-        !self.unreadable.is_empty() || self.signals.values().any(|signal| !signal.rejected.is_empty())
+        self.unreadable_count > 0 || self.signals.values().any(|signal| !signal.rejected.is_empty())
     }
 
     /// Adds what another import did.
@@ -66,7 +86,9 @@ impl ImportOutcome {
                 *mine.rejected.entry(reason).or_default() += count;
             }
         }
+        self.unreadable_count += other.unreadable_count;
         self.unreadable.extend(other.unreadable);
+        self.unreadable.truncate(SPELLED_OUT);
         self.already.extend(other.already);
         self.files += other.files;
         self.bytes += other.bytes;

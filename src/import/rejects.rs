@@ -1,4 +1,4 @@
-//! Records that were not stored, each as a line of JSON with where it stands and why.
+//! What was not stored, each as a line of JSON with where it stands and why.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -7,26 +7,25 @@ use serde_json::json;
 
 use super::input::Input;
 use crate::model::signal::{Encoding, Signal};
-use crate::otlp::RejectReason;
 
-/// One record that was not stored.
+/// One record that was not stored, or a line or request that could not be read at all.
 #[derive(Debug)]
 pub struct RejectedRecord<'a> {
     /// Which input.
     pub input: &'a Input,
     /// The line, or the number of the request in a protobuf file, from 1.
     pub number: u64,
-    /// Which signal.
-    pub signal: Signal,
-    /// Which record of the request, from 0.
-    pub record: usize,
+    /// Which signal, where that can be told.
+    pub signal: Option<Signal>,
+    /// Which record of the request, from 0; `None` for all of it.
+    pub record: Option<usize>,
     /// Why, for counters.
-    pub reason: RejectReason,
+    pub reason: &'static str,
     /// Why, for people.
     pub detail: &'a str,
     /// How `bytes` is encoded.
     pub encoding: Encoding,
-    /// The record as it stands in the request.
+    /// The record as it stands in the request; empty for what could not be read.
     pub bytes: &'a [u8],
 }
 
@@ -41,11 +40,12 @@ impl RejectedRecord<'_> {
             "file": self.input.to_string(),
             "line": self.number,
             "record": self.record,
-            "signal": self.signal.table(),
-            "reason": self.reason.name(),
+            "signal": self.signal.map(Signal::table),
+            "reason": self.reason,
             "detail": self.detail,
         });
         match self.encoding {
+            _ if self.bytes.is_empty() => {}
             Encoding::Json => {
                 row["json"] =
                     serde_json::from_slice(self.bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(self.bytes)));

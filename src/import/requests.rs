@@ -16,6 +16,9 @@ use crate::model::signal::{Encoding, Signal};
 /// The largest request that a file may hold.
 const MAX_REQUEST_BYTES: u64 = 1 << 30;
 
+/// Bytes of a line's first key that are looked at.
+const MAX_KEY_SHOWN: usize = 100;
+
 /// How a file's requests are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileFormat {
@@ -88,6 +91,11 @@ impl<R: BufRead> Requests<R> {
         Self { reader, format, number: 0, framed: None }
     }
 
+    /// What is read from.
+    pub fn into_reader(self) -> R {
+        self.reader
+    }
+
     /// The next request; `Ok(None)` at the end.
     ///
     /// # Errors
@@ -150,6 +158,9 @@ impl<R: BufRead> Requests<R> {
             }
         } else {
             (&mut self.reader).take(MAX_REQUEST_BYTES).read_to_end(&mut body).map_err(|error| broken(number, error))?;
+            if body.len() as u64 == MAX_REQUEST_BYTES {
+                return Err(Error::invalid(format!("request {number} is longer than 1 GiB; write smaller requests")));
+            }
             if body.is_empty() {
                 return Ok(None);
             }
@@ -179,8 +190,15 @@ impl<R: BufRead> Requests<R> {
     }
 }
 
+/// What ends a file: damage in it, which its readable part outlives, or a disk that fails, which may pass.
 fn broken(number: u64, error: io::Error) -> Error {
-    Error::invalid(format!("can't be read beyond request {number}")).with_source(error)
+    let what = format!("can't be read beyond request {number}");
+    if error.raw_os_error().is_some() {
+        return Error::unavailable(what).with_source(error);
+    }
+    let what =
+        format!("{what}; what could be read is stored, and the whole file would be another content, stored beside it");
+    Error::invalid(what).with_source(error)
 }
 
 /// The signal of a JSON request, by its first key; `None` for an empty one.
@@ -193,8 +211,14 @@ fn json_signal(line: &[u8]) -> Result<Option<Signal>, String> {
     if inside.starts_with(b"}") {
         return Ok(None);
     }
-    let key: Vec<u8> =
-        inside.strip_prefix(b"\"").unwrap_or_default().iter().take_while(|byte| **byte != b'"').copied().collect();
+    let key: Vec<u8> = inside
+        .strip_prefix(b"\"")
+        .unwrap_or_default()
+        .iter()
+        .take(MAX_KEY_SHOWN)
+        .take_while(|byte| **byte != b'"')
+        .copied()
+        .collect();
     match key.as_slice() {
         b"resourceLogs" | b"resource_logs" => Ok(Some(Signal::Logs)),
         b"resourceSpans" | b"resource_spans" => Ok(Some(Signal::Spans)),

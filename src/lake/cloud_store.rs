@@ -32,6 +32,18 @@ use crate::metrics::{StoreOperation, StoreRequests};
 /// Tries of one request after the first, within [`CloudAccess::retry_time`].
 const MAX_RETRIES: usize = 10;
 
+/// The environment's endpoints.
+const ENDPOINT_VARIABLES: [&str; 4] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT"];
+
+/// What says where S3's credentials are, other than the machine.
+const S3_CREDENTIALS: [&str; 5] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_SKIP_SIGNATURE",
+];
+
 /// Objects on a page of a listing, with every provider.
 const LIST_PAGE: u64 = 1000;
 
@@ -59,6 +71,16 @@ impl Default for CloudAccess {
 /// # Errors
 /// `Config` where the URL, the environment's settings and `access` make no client.
 pub(super) fn cloud_store(url: &Url, access: &CloudAccess) -> Option<crate::error::Result<CloudStore>> {
+    // What is wrong with it may be a password in it, so it is not shown.
+    let secret = |name: &&str| {
+        let endpoint = std::env::var(name).ok().and_then(|text| Url::parse(&text).ok());
+        endpoint.is_some_and(|url| !url.username().is_empty() || url.password().is_some())
+    };
+    if let Some(name) = ENDPOINT_VARIABLES.iter().find(|name| secret(name)) {
+        return Some(Err(Error::config(format!(
+            "{name} has a user or a password in it; give them in variables of their own"
+        ))));
+    }
     let client = match url.scheme() {
         "s3" => s3(url, access),
         "gs" => gcs(url, access),
@@ -73,6 +95,11 @@ pub(super) fn cloud_store(url: &Url, access: &CloudAccess) -> Option<crate::erro
 }
 
 fn s3(url: &Url, access: &CloudAccess) -> Result<Arc<dyn ObjectStore>> {
+    if S3_CREDENTIALS.iter().all(|name| std::env::var_os(name).is_none()) {
+        tracing::info!(
+            "neither AWS_ACCESS_KEY_ID nor a web identity or container role is set: asking the instance for its role"
+        );
+    }
     let mut builder = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry(access));
     let configured = builder.get_config_value(&AmazonS3ConfigKey::S3Endpoint);
     let configured = configured.or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));

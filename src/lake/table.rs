@@ -231,12 +231,18 @@ impl LakeTable {
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
     pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txns: &[AppendTxn]) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
-        let mut outcome = self.commit_append(&snapshot, files, txns).await;
+        let mut outcome = self.append_unless_in(&snapshot, files, txns).await;
         for pause in PAUSES {
             if !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            outcome = self.append_unless_in(&mut snapshot, files, txns).await;
+            outcome = match self.refresh(&snapshot).await {
+                Ok(newest) => {
+                    snapshot = newest;
+                    self.append_unless_in(&snapshot, files, txns).await
+                }
+                Err(error) => Err(error),
+            };
         }
         outcome
     }
@@ -254,14 +260,14 @@ impl LakeTable {
         }
     }
 
-    /// Commits on top of the newest version, unless that says that the files are in.
+    /// Commits on top of a version, unless that says that the files are in. Asked at the first try too: the version may
+    /// have another's commits in it, which the commit would not run into.
     async fn append_unless_in(
         &self,
-        snapshot: &mut TableSnapshot,
+        snapshot: &TableSnapshot,
         files: &[DataFile],
         txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
-        *snapshot = self.refresh(snapshot).await?;
         if self.is_committed(snapshot, txns).await? {
             return Ok(snapshot.clone());
         }

@@ -19,7 +19,6 @@ use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{Date32Type, SchemaRef};
 use arrow::error::ArrowError;
 use bytes::Bytes;
-use futures::StreamExt as _;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::ArrowWriter;
@@ -39,9 +38,6 @@ use crate::model::signal::Signal;
 
 /// Rows gathered and encoded at once.
 const SLICE_ROWS: usize = 16 * 1024;
-
-/// Dates written at once.
-const DATES_AT_ONCE: usize = 4;
 
 /// Encoded chunks on their way to the store, at most.
 const CHUNKS_IN_FLIGHT: usize = 4;
@@ -82,24 +78,20 @@ pub async fn write_sorted(
         Ok((Arc::new(batches), runs))
     })
     .await?;
-    // A store takes its time with each; the dates do not wait for one another.
-    let written: Vec<Result<DataFile>> = futures::stream::iter(runs)
-        .map(|run| write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run))
-        .buffered(DATES_AT_ONCE)
-        .collect()
-        .await;
-    let (mut files, mut failed) = (Vec::with_capacity(written.len()), None);
-    for outcome in written {
-        match outcome {
+    let mut files = Vec::with_capacity(runs.len());
+    // One at a time: each has a row group and an upload's parts in memory.
+    for run in runs {
+        match write_run(store, signal, promoted.to_vec(), Arc::clone(&batches), run).await {
             Ok(file) => files.push(file),
-            Err(error) => failed = failed.or(Some(error)),
+            Err(error) => {
+                for file in &files {
+                    remove(store, &file.path).await;
+                }
+                return Err(error);
+            }
         }
     }
-    let Some(error) = failed else { return Ok(files) };
-    for file in &files {
-        remove(store, &file.path).await;
-    }
-    Err(error)
+    Ok(files)
 }
 
 /// Takes back a file that no commit has named, so that a flush that fails again and again does not fill the disk.

@@ -52,9 +52,12 @@ pub(super) struct Address {
 impl Address {
     /// Checks an address; without a protocol, it is told by the table above.
     pub(super) fn parse(text: &str, protocol: Option<Protocol>) -> Result<Self, AddressError> {
-        let no_url = || AddressError::NoUrl(text.to_owned());
+        // Without what may be a password.
+        let shown = text.rsplit('@').next().and_then(|rest| rest.split('?').next()).unwrap_or_default();
+        let no_url = || AddressError::NoUrl(shown.to_owned());
         let url = Url::parse(text).map_err(|_| no_url())?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || url.query().is_some() || has_user {
             return Err(no_url());
         }
         let has_path = url.path() != "/";

@@ -84,7 +84,11 @@ fn import_takes_every_form_and_reports_what_it_can_not_store() {
     let unreadable = summary["unreadable"].to_string();
     assert!(unreadable.contains("a.jsonl:2") && unreadable.contains("a.jsonl:4"), "{unreadable}");
     let rejects = std::fs::read_to_string(home.path().join("rejects.ndjson")).unwrap();
-    let reject: Value = serde_json::from_str(&rejects).unwrap();
+    let rejects: Vec<Value> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (unreadable, rejects): (Vec<_>, Vec<_>) =
+        rejects.into_iter().partition(|reject| reject["reason"] == "unreadable");
+    assert_eq!(unreadable.iter().map(|reject| &reject["line"]).collect::<Vec<_>>(), [&json!(2), &json!(4)]);
+    let [reject] = rejects.as_slice() else { panic!("one record: {rejects:?}") };
     assert_eq!(reject["reason"], "time_out_of_range");
     assert_eq!(reject["json"]["body"]["stringValue"], "before time");
     assert_eq!((&reject["line"], &reject["record"]), (&json!(1), &json!(0)));

@@ -1,8 +1,11 @@
 //! Imports that are repeated, stopped and taken up again: the same content is stored once.
 
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use serde_json::{Value, json};
+use telestrata::import::{FileFormat, ImportSettings, Importer, Input};
+use telestrata::lake::{CloudAccess, LakeRoot};
 
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::server::{Home, wait_for};
@@ -70,8 +73,10 @@ async fn a_server_takes_files_under_the_same_rules() {
     assert_eq!(done["signals"]["logs"]["rejected"], json!({ "time_out_of_range": 1 }));
     assert!(done["unreadable"][0].as_str().unwrap().starts_with("a.jsonl:2"), "{done}");
     let rejects = std::fs::read_to_string(home.path().join("rejects.ndjson")).unwrap();
-    let reject: Value = serde_json::from_str(rejects.trim()).unwrap();
-    assert_eq!((&reject["file"], &reject["line"]), (&json!("a.jsonl"), &json!(3)));
+    let rejects: Vec<Value> = rejects.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let places: Vec<_> = rejects.iter().map(|reject| (&reject["file"], &reject["line"], &reject["reason"])).collect();
+    let file = &json!("a.jsonl");
+    assert_eq!(places, [(file, &json!(2), &json!("unreadable")), (file, &json!(3), &json!("time_out_of_range"))]);
     assert_eq!(server.number("select count(*) from logs").await, 50);
     // Beside rows that come in by OTLP, and after them.
     send_logs(&reqwest::Client::new(), &server.otlp_http(), numbered_logs("otlp", 0..7, DAY)).await.unwrap();
@@ -143,4 +148,44 @@ fn a_long_backfill_survives_being_killed() {
     assert_eq!(import(&home, &["backfill.jsonl"])["already"], json!(["backfill.jsonl"]));
     let left: Vec<_> = std::fs::read_dir(&spill).unwrap().collect();
     assert!(left.is_empty(), "an import that ends takes its temporary folder along: {left:?}");
+}
+
+/// An import learns of another's commits while it writes something else: what the other has stored meanwhile is not
+/// stored again, though no commit of its own runs into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_import_stored_meanwhile_is_not_stored_again() {
+    let home = Home::new("");
+    let root = LakeRoot::parse(home.lake().to_str().unwrap(), &CloudAccess::default()).unwrap();
+    let file = |name: &str, numbers: std::ops::Range<u64>| {
+        let path = home.path().join(name);
+        std::fs::write(&path, numbered_logs(name, numbers, DAY)).unwrap();
+        Input::File(path)
+    };
+    let (small, large) = (file("small", 0..10), file("large", 0..3000));
+    let open = async |max_bytes| {
+        Importer::open(&root, ImportSettings { max_bytes, ..ImportSettings::default() }).await.unwrap()
+    };
+    let import = async |importer: &mut Importer, input: &Input| {
+        importer.import(input, FileFormat::JsonLines, Arc::default(), |_| Ok(())).await
+    };
+    // Both see the empty tables; the first has room for the small file only.
+    let (mut first, mut second) = (open(1 << 16).await, open(1 << 28).await);
+    import(&mut first, &small).await.unwrap();
+    import(&mut second, &large).await.unwrap();
+    second.finish().await.unwrap();
+    import(&mut first, &large).await.unwrap();
+    first.finish().await.unwrap();
+    assert_eq!(number(&home, "select count(*) from logs"), 3010);
+}
+
+/// A plain text file by mistake: every line is counted, few are spelled out.
+#[test]
+fn what_can_not_be_read_is_counted_and_not_kept() {
+    let home = Home::new("");
+    std::fs::write(home.path().join("wrong.jsonl"), "not a request\n".repeat(5000)).unwrap();
+    let output = home.verb("import").args(["--json", "wrong.jsonl"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["unreadable_count"], 5000);
+    assert_eq!(summary["unreadable"].as_array().unwrap().len(), 100);
 }

@@ -40,10 +40,17 @@ pub(super) async fn import(
     body: Body,
 ) -> Result<Response, Problem> {
     let question = question(query.as_deref().unwrap_or_default())?;
+    // One at a time: each has the whole of the memory that imports may take, and of the room for files. Who waits
+    // is not read from meanwhile.
+    let turn = Arc::clone(&api.importing).lock_owned().await;
     let spooled = spool(body).await?;
     // A task of its own: a client that goes away does not stop it half-way.
     let worker = Arc::clone(&api);
-    let done = api.life.spawn(async move { store(&worker, question, spooled).await }).await;
+    let done = api.life.spawn(async move {
+        let _turn = turn;
+        store(&worker, question, spooled).await
+    });
+    let done = done.await;
     let (outcome, rejects) =
         done.map_err(|error| Error::internal("the import died").with_source(error))?.ok_or_else(|| {
             Error::unavailable("the server stopped before the import was done; import again when it is back")
@@ -55,8 +62,6 @@ pub(super) async fn import(
 }
 
 async fn store(api: &Api, question: Question, spooled: NamedTempFile) -> Result<(ImportOutcome, std::fs::File)> {
-    // One at a time: each has the whole of the memory that imports may take.
-    let _turn = api.importing.lock().await;
     let input = Input::Spooled(question.name, Arc::new(spooled));
     let mut rejects = BufWriter::new(tempfile::tempfile().map_err(no_room)?);
     let mut importer = Importer::open(api.store.root(), api.import.clone()).await?;

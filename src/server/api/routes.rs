@@ -35,7 +35,7 @@ pub(super) struct Api {
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
-    pub(super) importing: tokio::sync::Mutex<()>,
+    pub(super) importing: Arc<tokio::sync::Mutex<()>>,
     pub(super) config: serde_json::Value,
 }
 
@@ -69,7 +69,7 @@ pub(in crate::server) fn routes(
             life,
             room,
             import: settings.import,
-            importing: tokio::sync::Mutex::default(),
+            importing: Arc::default(),
             config: settings.config,
         }));
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
