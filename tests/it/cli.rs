@@ -290,3 +290,12 @@ fn the_demo_takes_otlp_in_and_answers_across_signals() {
     ])));
     assert_eq!(correlated, "lost\n0\n", "every correlated log finds its span");
 }
+
+/// A filter that would not be applied is refused, before anything is written or sent.
+#[test]
+fn a_filter_belongs_to_a_table() {
+    let home = lake_of_ten();
+    let output = run(home.verb("export").args(["select * from logs", "--where", "false", "-o", "out.csv"]));
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(!home.path().join("out.csv").exists());
+}
