@@ -36,5 +36,6 @@ pub mod otlp;
 pub mod otlp_client;
 pub mod output;
 pub mod query;
+mod rpc_status;
 pub mod server;
 pub mod wal;

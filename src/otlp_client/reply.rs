@@ -7,7 +7,7 @@ use prost::Message;
 use reqwest::StatusCode;
 use tonic::{Code, Status};
 
-const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+use crate::rpc_status::RpcStatus;
 
 /// Characters of an answer that is not OTLP's, for messages.
 const SHOWN: usize = 200;
@@ -49,7 +49,7 @@ impl Refusal {
 
     /// OTLP/gRPC, "Failures": the codes to retry, RESOURCE_EXHAUSTED with RetryInfo only.
     pub(super) fn from_status(status: &Status) -> Self {
-        let asked = retry_delay(status.details());
+        let asked = RpcStatus::decode(status.details()).ok().and_then(|status| status.retry_delay());
         let retryable = match status.code() {
             Code::Cancelled
             | Code::DeadlineExceeded
@@ -111,14 +111,6 @@ fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some((date.with_timezone(&Utc) - now).to_std().unwrap_or_default())
 }
 
-/// RetryInfo in a status' details.
-fn retry_delay(details: &[u8]) -> Option<Duration> {
-    let details = RpcStatus::decode(details).ok()?.details;
-    let info = details.iter().find(|detail| detail.type_url == RETRY_INFO)?;
-    let delay = RetryInfo::decode(info.value.as_slice()).ok()?.retry_delay?;
-    Some(Duration::new(u64::try_from(delay.seconds).ok()?, u32::try_from(delay.nanos).ok()?))
-}
-
 /// `Export*ServiceResponse`, the same for the three signals.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ExportResponse {
@@ -165,45 +157,13 @@ fn from_json(json: &serde_json::Value) -> Taken {
     }
 }
 
-/// `google.rpc.Status`.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Any>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct Any {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct RetryInfo {
-    #[prost(message, optional, tag = "1")]
-    retry_delay: Option<ProtoDuration>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct ProtoDuration {
-    #[prost(int64, tag = "1")]
-    seconds: i64,
-    #[prost(int32, tag = "2")]
-    nanos: i32,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with_retry_info(code: Code, seconds: i64, nanos: i32) -> Status {
-        let info = RetryInfo { retry_delay: Some(ProtoDuration { seconds, nanos }) };
-        let detail = Any { type_url: RETRY_INFO.to_owned(), value: info.encode_to_vec() };
-        let details = RpcStatus { message: String::new(), details: vec![detail] };
+    fn with_retry_info(code: Code, seconds: u64, nanos: u32) -> Status {
+        let delay = Duration::new(seconds, nanos);
+        let details = RpcStatus::new(code, "busy").with_retry_delay(delay);
         Status::with_details(code, "busy", details.encode_to_vec().into())
     }
 
@@ -227,7 +187,7 @@ mod tests {
         assert_eq!(refusal.retryable, [429, 502, 503, 504].contains(&status));
         assert_eq!((refusal.asked, refusal.too_large), (Some(Duration::from_secs(7)), status == 413));
         assert!(refusal.to_string().ends_with(": not so"), "{refusal}");
-        let body = RpcStatus { message: "said".to_owned(), details: Vec::new() }.encode_to_vec();
+        let body = RpcStatus::new(Code::Unknown, "said").encode_to_vec();
         assert_eq!(Refusal::from_http(code, None, Some("application/x-protobuf"), &body).message, "said");
         assert_eq!(Refusal::from_http(code, None, Some("application/json"), br#"{"message":"said"}"#).message, "said");
     }

@@ -22,13 +22,15 @@ use hyper::body::Frame as BodyFrame;
 use prost::Message;
 use tonic::Status;
 
+use super::RETRY_AFTER;
 use super::decompress::Compression;
 use super::frame::{Frame, PREFIX_BYTES};
 use super::intake::{Intake, Received};
-use super::wire::{ExportResponse, RpcStatus};
+use super::wire::ExportResponse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IngestReply;
 use crate::model::signal::{Encoding, Signal};
+use crate::rpc_status::RpcStatus;
 use crate::server::body::{read_body, too_large};
 
 const ENCODING: &str = "grpc-encoding";
@@ -121,7 +123,7 @@ fn status(error: &Error) -> Status {
     if error.kind() != ErrorKind::Unavailable {
         return Status::new(code, message);
     }
-    let details = RpcStatus::new(code, &message).with_retry_info().encode_to_vec();
+    let details = RpcStatus::new(code, &message).with_retry_delay(RETRY_AFTER).encode_to_vec();
     Status::with_details(code, message, details.into())
 }
 
