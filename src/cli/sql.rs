@@ -1,6 +1,6 @@
 //! `telestrata sql`: a query, a file or standard input, or a prompt; every output format.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use futures::StreamExt;
 
 use super::Done;
 use super::prompt;
+use super::query_text::query_text;
 use super::render::{Layout, rows_line};
 use super::rows::{OutputFormat, RowWriter};
 use super::target::TargetArgs;
@@ -66,23 +67,11 @@ impl Sql {
 
     /// The query, `None` where a person at a terminal is to be asked.
     fn query_text(&self) -> Result<Option<String>> {
-        match (&self.query, &self.file) {
-            (_, Some(file)) => std::fs::read_to_string(file).map(Some).map_err(|error| {
-                Error::config(format!("can't read the query from {}", file.display())).with_source(error)
-            }),
-            (Some(query), _) if query == "-" => {
-                let mut text = String::new();
-                std::io::stdin()
-                    .read_to_string(&mut text)
-                    .map_err(|error| Error::config("can't read the query from standard input").with_source(error))?;
-                Ok(Some(text))
-            }
-            (Some(query), _) => Ok(Some(query.clone())),
-            (None, None) if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() => Ok(None),
-            (None, None) => Err(Error::config(
-                "no query; give one, or -f FILE, or - for standard input; the prompt needs a terminal",
-            )),
+        let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        if self.query.is_none() && self.file.is_none() && is_terminal {
+            return Ok(None);
         }
+        query_text(self.query.as_deref(), self.file.as_deref()).map(Some)
     }
 
     fn format(&self) -> OutputFormat {

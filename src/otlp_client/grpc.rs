@@ -1,7 +1,7 @@
 //! OTLP/gRPC: one call of a collector service, with bytes that are already the message.
 
 use bytes::{BufMut, Bytes};
-use prost::Message;
+use prost::Message as _;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
@@ -9,8 +9,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::client::{CONNECT_TIMEOUT, Compression, REQUEST_TIMEOUT};
-use super::reply::{ExportResponse, Refusal, Taken};
+use super::reply::{Refusal, Taken};
 use crate::model::signal::Signal;
+use crate::otlp_reply::ExportResponse;
 
 #[derive(Debug, Clone)]
 pub(super) struct GrpcDoor {

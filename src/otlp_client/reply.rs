@@ -7,7 +7,7 @@ use prost::Message;
 use reqwest::StatusCode;
 use tonic::{Code, Status};
 
-use crate::rpc_status::RpcStatus;
+use crate::otlp_reply::{ExportResponse, RpcStatus};
 
 /// Characters of an answer that is not OTLP's, for messages.
 const SHOWN: usize = 200;
@@ -111,21 +111,6 @@ fn wait_of(text: &str, now: DateTime<Utc>) -> Option<Duration> {
     Some((date.with_timezone(&Utc) - now).to_std().unwrap_or_default())
 }
 
-/// `Export*ServiceResponse`, the same for the three signals.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
-}
-
 impl From<ExportResponse> for Taken {
     fn from(response: ExportResponse) -> Self {
         let partial = response.partial_success.unwrap_or_default();
@@ -160,6 +145,7 @@ fn from_json(json: &serde_json::Value) -> Taken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::otlp_reply::PartialSuccess;
 
     fn with_retry_info(code: Code, seconds: u64, nanos: u32) -> Status {
         let delay = Duration::new(seconds, nanos);

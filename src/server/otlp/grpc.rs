@@ -26,11 +26,10 @@ use super::RETRY_AFTER;
 use super::decompress::Compression;
 use super::frame::{Frame, PREFIX_BYTES};
 use super::intake::{Intake, Received};
-use super::wire::ExportResponse;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IngestReply;
 use crate::model::signal::{Encoding, Signal};
-use crate::rpc_status::RpcStatus;
+use crate::otlp_reply::{ExportResponse, RpcStatus};
 use crate::server::body::{read_body, too_large};
 
 const ENCODING: &str = "grpc-encoding";

@@ -24,11 +24,10 @@ use super::RETRY_AFTER;
 use super::cors::allow_any_origin;
 use super::decompress::Compression;
 use super::intake::{Intake, Received};
-use super::wire::ExportResponse;
 use crate::error::{Error, ErrorKind};
 use crate::ingest::IngestReply;
 use crate::model::signal::{Encoding, Signal};
-use crate::rpc_status::RpcStatus;
+use crate::otlp_reply::{ExportResponse, RpcStatus};
 use crate::server::body::read_body;
 
 const PROTOBUF: &str = "application/x-protobuf";

@@ -1,29 +1,13 @@
-//! The protobuf messages of replies, and the JSON that means the same.
+//! A reply as the response of an export, and the JSON that means the same.
 //!
 //! `ExportLogsServiceResponse`, `ExportTraceServiceResponse` and `ExportMetricsServiceResponse` are the same on the
 //! wire and differ in one field's name, which JSON shows.
 
-use prost::Message;
 use serde_json::{Value, json};
 
 use crate::ingest::IngestReply;
 use crate::model::signal::Signal;
-
-/// `Export*ServiceResponse`.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct ExportResponse {
-    #[prost(message, optional, tag = "1")]
-    partial_success: Option<PartialSuccess>,
-}
-
-/// `Export*PartialSuccess`.
-#[derive(Clone, PartialEq, Message)]
-struct PartialSuccess {
-    #[prost(int64, tag = "1")]
-    rejected: i64,
-    #[prost(string, tag = "2")]
-    error_message: String,
-}
+use crate::otlp_reply::{ExportResponse, PartialSuccess};
 
 impl ExportResponse {
     /// Full success leaves `partial_success` unset, as the specification demands.

@@ -1,10 +1,27 @@
-//! `google.rpc.Status` with its details, as gRPC and OTLP/HTTP carry it in either direction.
+//! What an OTLP server answers, for the doors that write it and the client that reads it: the response of an export,
+//! the same on the wire for the three signals, and `google.rpc.Status` with its details.
 
 use std::time::Duration;
 
 use prost::Message;
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// `Export*ServiceResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ExportResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) partial_success: Option<PartialSuccess>,
+}
+
+/// `Export*PartialSuccess`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct PartialSuccess {
+    #[prost(int64, tag = "1")]
+    pub(crate) rejected: i64,
+    #[prost(string, tag = "2")]
+    pub(crate) error_message: String,
+}
 
 /// `google.rpc.Status`.
 #[derive(Clone, PartialEq, Message)]
