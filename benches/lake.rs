@@ -16,7 +16,7 @@ use telestrata::lake::{AppendTxn, CloudAccess, LakeRoot, LakeTable, write_sorted
 use telestrata::model::promoted::default_promoted;
 use telestrata::model::{Encoding, Signal};
 use telestrata::otlp::{RequestMeta, decode};
-use telestrata::query::{Pinned, QueryBudget, QueryEngine};
+use telestrata::query::{Pinned, QueryBudget, QueryEngine, SqlObjects};
 use telestrata::wal::WalSeq;
 
 const START_NANOS: u64 = 1_790_000_000_000_000_000;
@@ -84,7 +84,8 @@ fn scan(c: &mut Criterion) {
         small_files: 0,
         span_slack: Duration::from_hours(1),
     };
-    let engine = QueryEngine::new(root, &budget, runtime.handle().clone()).unwrap();
+    let views = Arc::new(SqlObjects::built_in().unwrap());
+    let engine = QueryEngine::new(root, &budget, views, runtime.handle().clone()).unwrap();
     let run = |sql: &'static str| {
         let (engine, pinned) = (&engine, pinned.clone());
         async move { engine.run(pinned, sql, Vec::new()).await.unwrap().collect().await.unwrap() }

@@ -115,7 +115,7 @@ impl LocalServer {
         let (queries, handle) = QueryThreads::start()?;
         let metrics = Arc::new(Metrics::new(root.requests()));
         let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
-        let engine = Arc::new(QueryEngine::new(root, &config.query, handle)?);
+        let engine = Arc::new(QueryEngine::new(root, &config.query, Arc::clone(&config.views), handle)?);
         let settings = ServerSettings {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),

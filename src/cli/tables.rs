@@ -12,7 +12,6 @@ use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
 use crate::model::signal::Signal;
-use crate::query::VIEWS;
 
 #[derive(Debug, Args)]
 pub(super) struct Tables {
@@ -27,7 +26,8 @@ pub(super) struct Tables {
 impl Tables {
     pub(super) async fn run(self) -> Result<Done> {
         let mut text = String::new();
-        let lake = LocalLake::new(&self.lake.load()?)?;
+        let config = self.lake.load()?;
+        let lake = LocalLake::new(&config)?;
         let mut rows = Vec::new();
         for (signal, state) in lake.tables(&Signal::ALL).await? {
             let files = state.snapshot.files();
@@ -44,9 +44,9 @@ impl Tables {
                 "columns": state.snapshot.schema().fields().len(),
             }));
         }
-        let views = VIEWS.iter().map(|view| {
-            let documentation = view.documentation();
-            json!({ "name": view.name, "kind": "view", "description": documentation.lines().next() })
+        let views = config.views.iter().map(|object| {
+            let kind = if object.parameters.is_some() { "macro" } else { "view" };
+            json!({ "name": object.name, "kind": kind, "usage": object.usage(), "description": object.summary() })
         });
         if self.json {
             let all: Vec<_> = rows.into_iter().chain(views).collect();
@@ -69,11 +69,7 @@ impl Tables {
         }));
         text.push_str(&listing([Align::Left, Align::Right, Align::Right, Align::Right, Align::Left], &lines, width));
         let mut lines = vec![["view", ""].map(str::to_owned)];
-        lines.extend(
-            VIEWS
-                .iter()
-                .map(|view| [view.name.to_owned(), view.documentation().lines().next().unwrap_or_default().to_owned()]),
-        );
+        lines.extend(config.views.iter().map(|object| [object.usage().to_owned(), object.summary().to_owned()]));
         text.push('\n');
         text.push_str(&listing([Align::Left, Align::Left], &lines, width));
         say(&text)?;

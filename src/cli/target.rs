@@ -81,7 +81,12 @@ impl LocalLake {
     /// flushed are not seen.
     pub(crate) fn new(config: &Config) -> Result<Self> {
         let root = config.lake.clone();
-        let engine = QueryEngine::new(root.clone(), &config.query, tokio::runtime::Handle::current())?;
+        let engine = QueryEngine::new(
+            root.clone(),
+            &config.query,
+            Arc::clone(&config.views),
+            tokio::runtime::Handle::current(),
+        )?;
         Ok(Self { root, engine, opened: Mutex::default() })
     }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -19,7 +20,7 @@ use crate::lake::{CloudAccess, LakeRoot};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
-use crate::query::QueryBudget;
+use crate::query::{QueryBudget, SqlObjects};
 use crate::wal::WalSettings;
 
 /// A promoted column has at most this many sources.
@@ -106,6 +107,8 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// What a query may use.
     pub query: QueryBudget,
+    /// The views and macros that queries may name.
+    pub views: Arc<SqlObjects>,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -176,11 +179,20 @@ impl Config {
             http: reader.parse("http")?,
             max_request_bytes,
             query,
+            views: Arc::new(views(&reader)?),
             ingest,
             described: serde_json::Value::Null,
         };
         config.described = describe(layers, &config);
         Ok(config)
+    }
+}
+
+fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
+    let built_in = SqlObjects::built_in()?;
+    match reader.text("query.views") {
+        Some(folder) => built_in.with_folder(Path::new(&folder)),
+        None => Ok(built_in),
     }
 }
 

@@ -26,7 +26,7 @@ use datafusion::logical_expr::{
     binary_expr, cast, lit,
 };
 
-use super::views::View;
+use super::sql_objects::SqlObjects;
 
 const NAME: &str = "in_asked_time";
 
@@ -76,12 +76,12 @@ struct Bound {
 }
 
 /// Puts the bounds of a query's views in the place of `in_asked_time`.
-pub(super) fn bound_views(plan: LogicalPlan) -> Result<LogicalPlan> {
-    bound(plan, &[], &[])
+pub(super) fn bound_views(plan: LogicalPlan, objects: &SqlObjects) -> Result<LogicalPlan> {
+    bound(plan, &[], &[], objects)
 }
 
 /// `asked` bounds columns of this plan, `view` the time of the view that the plan is a part of.
-fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound]) -> Result<LogicalPlan> {
+fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObjects) -> Result<LogicalPlan> {
     let own: Vec<Bound> = match &plan {
         LogicalPlan::Filter(filter) => asked.iter().cloned().chain(bounds_of(&filter.predicate)).collect(),
         LogicalPlan::Projection(projection) => picked(asked, &projection.schema, &projection.expr),
@@ -94,7 +94,7 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound]) -> Result<LogicalPl
         _ => Vec::new(),
     };
     let view: Vec<Bound> = match &plan {
-        LogicalPlan::SubqueryAlias(alias) if View::named(alias.alias.table()).is_some() => {
+        LogicalPlan::SubqueryAlias(alias) if objects.named(alias.alias.table()).is_some() => {
             own.iter().filter(|bound| bound.column.name == TIME).cloned().collect()
         }
         _ => view.to_vec(),
@@ -103,7 +103,7 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound]) -> Result<LogicalPl
         LogicalPlan::Filter(_) => plan.map_expressions(|expr| written_out(expr, &view)).data()?,
         other => other,
     };
-    let plan = plan.map_subqueries(|subquery| bound(subquery, &[], &view).map(Transformed::yes)).data()?;
+    let plan = plan.map_subqueries(|subquery| bound(subquery, &[], &view, objects).map(Transformed::yes)).data()?;
     let keeps = match &plan {
         LogicalPlan::Join(join) => keeps_rows(join.join_type),
         _ => [true, true],
@@ -114,7 +114,7 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound]) -> Result<LogicalPl
         let keeps = keeps.next().unwrap_or(false);
         let own: Vec<Bound> =
             own.iter().filter(|bound| keeps && child.schema().has_column(&bound.column)).cloned().collect();
-        bound(child, &own, &view).map(Transformed::yes)
+        bound(child, &own, &view, objects).map(Transformed::yes)
     })
     .data()
 }

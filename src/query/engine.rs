@@ -20,31 +20,37 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
 };
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{ParamValues, ScalarValue, TableReference};
 use datafusion::datasource::ViewTable;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked_time::{InAskedTime, bound_views};
+use super::asked_time::bound_views;
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
-use super::lookup::{Attr, MapLookupPlanner, MapValue};
+use super::functions;
+use super::lookup::MapLookupPlanner;
 use super::lookup_pushdown::LookupPushdown;
+use super::macros::expand;
 use super::provider::{SignalTable, store_url};
-use super::span_match::SpanOfLog;
+use super::sql_objects::SqlObjects;
 use super::statement::parse;
-use super::views::{VIEWS, View, ViewOrders, keep_order, own_order};
+use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
+use crate::model::promoted::default_promoted;
+use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
 
 const CATALOG: &str = "telestrata";
@@ -81,6 +87,7 @@ pub struct QueryEngine {
 struct Planner {
     root: LakeRoot,
     stores: FileStores,
+    objects: Arc<SqlObjects>,
     state: SessionState,
 }
 
@@ -118,7 +125,12 @@ impl QueryEngine {
     ///
     /// # Errors
     /// `Config` where the budget can't be set up.
-    pub fn new(root: LakeRoot, budget: &QueryBudget, runtime: tokio::runtime::Handle) -> Result<Self> {
+    pub fn new(
+        root: LakeRoot,
+        budget: &QueryBudget,
+        objects: Arc<SqlObjects>,
+        runtime: tokio::runtime::Handle,
+    ) -> Result<Self> {
         let runtime_env = runtime_env(&root, budget)?;
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
@@ -126,29 +138,20 @@ impl QueryEngine {
             .with_information_schema(true);
         config.options_mut().sql_parser.collect_spans = true;
         config.options_mut().execution.parquet.bloom_filter_on_read = true;
-        let map_value = Arc::new(ScalarUDF::from(MapValue::default()));
         let defaults = SessionStateBuilder::new().with_default_features();
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
             .with_physical_optimizer_rule(Arc::new(LookupPushdown))
             .build();
-        {
-            use datafusion::execution::FunctionRegistry as _;
-            let attr = Arc::new(ScalarUDF::from(Attr::default()));
-            state.register_udf(Arc::clone(&map_value)).map_err(from_datafusion)?;
-            state.register_udf(attr).map_err(from_datafusion)?;
-            let in_asked_time = Arc::new(ScalarUDF::from(InAskedTime::default()));
-            state.register_udf(in_asked_time).map_err(from_datafusion)?;
-            let span_of_log = Arc::new(ScalarUDF::from(SpanOfLog::new(budget.span_slack)));
-            state.register_udf(span_of_log).map_err(from_datafusion)?;
-        }
+        functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::new(map_value)) as _];
+        let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::default()) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let stores = FileStores::new(&root, budget.small_files);
-        Ok(Self { planner: Arc::new(Planner { root, stores, state }), max_time: budget.max_time, runtime })
+        let planner = Planner { root, stores, objects, state };
+        Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })
     }
 
     /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.
@@ -221,16 +224,23 @@ async fn drive(mut stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>
 }
 
 impl Planner {
+    /// The statement of a query, its macros written out.
+    fn statement(&self, sql: &str) -> Result<Statement> {
+        let mut statement = parse(sql)?;
+        expand(&mut statement, &self.objects)?;
+        Ok(statement)
+    }
+
     /// The tables that a query names, and those that its views name; `None` where that does not tell what it reads.
-    fn tables_named(&self, sql: &str, seen: &mut HashSet<&'static str>) -> Result<Option<HashSet<String>>> {
-        let references = self.state.resolve_table_references(&parse(sql)?).map_err(from_datafusion)?;
+    fn tables_named(&self, sql: &str, seen: &mut HashSet<String>) -> Result<Option<HashSet<String>>> {
+        let references = self.state.resolve_table_references(&self.statement(sql)?).map_err(from_datafusion)?;
         let mut names = HashSet::new();
         for reference in references {
             if reference.schema() == Some("information_schema") {
                 return Ok(None);
             }
-            match View::named(reference.table()) {
-                Some(view) if seen.insert(view.name) => match self.tables_named(view.sql, seen)? {
+            match self.objects.view(reference.table()) {
+                Some(view) if seen.insert(view.name.to_string()) => match self.tables_named(&view.sql, seen)? {
                     Some(inner) => names.extend(inner),
                     None => return Ok(None),
                 },
@@ -238,19 +248,24 @@ impl Planner {
                 None => _ = names.insert(reference.table().to_owned()),
             }
         }
-        let known = names.iter().all(|name| Signal::ALL.iter().any(|signal| signal.table() == name));
+        let known = names.iter().all(|name| Signal::from_table(name).is_some());
         Ok((known && !names.is_empty()).then_some(names))
     }
 
     async fn start(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
-        let statement = parse(sql)?;
+        let statement = self.statement(sql)?;
         let state = self.session_over(pinned)?;
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
-        let names: Vec<String> = referenced.iter().map(|reference| reference.table().to_owned()).collect();
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
-        let names = if all { VIEWS.iter().map(|view| view.name.to_owned()).collect() } else { names };
+        let views = if all {
+            let views = self.objects.iter().filter(|object| object.parameters.is_none());
+            // A user's view that can't be planned is his to mend when he asks it; the others are listed.
+            views.map(|view| (view.name.to_string(), Broken::LeftOut)).collect()
+        } else {
+            named(&referenced, Broken::IsAnError)
+        };
         let mut orders = ViewOrders::new();
-        self.plan_views(&state, &names, &mut HashSet::new(), &mut orders).await?;
+        self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
         let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
         check_read_only(&plan)?;
         let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
@@ -259,13 +274,19 @@ impl Planner {
         } else {
             plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
         };
-        let plan = bound_views(plan).map_err(from_datafusion)?;
+        let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
         let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
         execute_stream(plan, state.task_ctx()).map_err(from_datafusion)
     }
 
     fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
         let schema = MemorySchemaProvider::new();
+        // A signal that nobody sent yet has no rows; views across signals answer all the same.
+        let absent = Signal::ALL.into_iter().filter(|signal| pinned.0.iter().all(|(pinned, _)| pinned != signal));
+        for signal in absent {
+            let empty = EmptyTable::new(table_schema(signal, &default_promoted()));
+            schema.register_table(signal.table().to_owned(), Arc::new(empty)).map_err(from_datafusion)?;
+        }
         for (signal, table) in pinned.0 {
             let provider =
                 SignalTable::try_new(self.root.clone(), self.stores.clone(), signal, table).map_err(from_datafusion)?;
@@ -282,48 +303,51 @@ impl Planner {
         Ok(state)
     }
 
-    /// Registers the views among `names`, and those that they name in turn.
+    /// Registers the views among these names, and those that they name in turn.
     fn plan_views<'a>(
         &'a self,
         state: &'a SessionState,
-        names: &'a [String],
-        planned: &'a mut HashSet<&'static str>,
+        names: Vec<(String, Broken)>,
+        planned: &'a mut HashSet<String>,
         orders: &'a mut ViewOrders,
     ) -> futures::future::BoxFuture<'a, Result<()>> {
         Box::pin(async move {
-            for view in names.iter().filter_map(|name| View::named(name)) {
-                if !planned.insert(view.name) {
+            for (name, broken) in names {
+                let Some(view) = self.objects.view(&name) else { continue };
+                if !planned.insert(name) {
                     continue;
                 }
-                let statement = parse(view.sql)?;
+                let statement = self.statement(&view.sql)?;
                 let references = state.resolve_table_references(&statement).map_err(from_datafusion)?;
-                let inner: Vec<String> = references.iter().map(|reference| reference.table().to_owned()).collect();
-                self.plan_views(state, &inner, planned, orders).await?;
-                let plan = match state.statement_to_plan(statement).await {
-                    Ok(plan) => plan,
-                    // A lake that lacks one of the tables lacks the views on it; a query that names it says so.
-                    Err(_) if !self.has_tables(state, &inner) => continue,
-                    Err(error) => {
-                        let error = from_datafusion(error);
-                        return Err(
-                            Error::internal(format!("view `{}` can't be planned", view.name)).with_source(error)
-                        );
+                self.plan_views(state, named(&references, broken), planned, orders).await?;
+                let plan = match (state.statement_to_plan(statement).await, broken) {
+                    (Ok(plan), _) => plan,
+                    (Err(_), Broken::LeftOut) => continue,
+                    (Err(error), Broken::IsAnError) => {
+                        let message = from_datafusion(error).message().to_owned();
+                        return Err(Error::invalid(format!("view `{}` can't be planned: {message}", view.name)));
                     }
                 };
-                orders.extend(own_order(&plan).map(|order| (view.name, order)));
-                let table = ViewTable::new(plan, Some(view.sql.to_owned()));
+                orders.extend(own_order(&plan).map(|order| (view.name.to_string(), order)));
+                let table = ViewTable::new(plan, Some(view.sql.to_string()));
                 if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
-                    schema.register_table(view.name.to_owned(), Arc::new(table)).map_err(from_datafusion)?;
+                    schema.register_table(view.name.to_string(), Arc::new(table)).map_err(from_datafusion)?;
                 }
             }
             Ok(())
         })
     }
+}
 
-    fn has_tables(&self, state: &SessionState, names: &[String]) -> bool {
-        let schema = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
-        schema.is_some_and(|schema| names.iter().all(|name| schema.table_exist(name)))
-    }
+/// What a view that can't be planned means to a query.
+#[derive(Debug, Clone, Copy)]
+enum Broken {
+    IsAnError,
+    LeftOut,
+}
+
+fn named(references: &[TableReference], broken: Broken) -> Vec<(String, Broken)> {
+    references.iter().map(|reference| (reference.table().to_owned(), broken)).collect()
 }
 
 fn runtime_env(root: &LakeRoot, budget: &QueryBudget) -> Result<Arc<RuntimeEnv>> {

@@ -222,10 +222,9 @@ pub(super) struct MapLookupPlanner {
     map_value: Arc<ScalarUDF>,
 }
 
-impl MapLookupPlanner {
-    /// A planner that calls this function.
-    pub(super) const fn new(map_value: Arc<ScalarUDF>) -> Self {
-        Self { map_value }
+impl Default for MapLookupPlanner {
+    fn default() -> Self {
+        Self { map_value: Arc::new(ScalarUDF::from(MapValue::default())) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
+//! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
 //! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
@@ -11,7 +12,9 @@
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
 //! span_match.rs       which span a log belongs to
-//! views.rs            the views of sql/
+//! sql_objects.rs      the views and macros of sql/ and of a user's folder
+//! macros.rs           calls of macros, written out
+//! view_order.rs       the order that a view ends with
 //! asked_time.rs       a bound on a view's time bounds what the view reads
 //! ```
 
@@ -21,14 +24,17 @@ mod engine;
 mod error;
 mod file_reader;
 mod filter;
+mod functions;
 mod lookup;
 mod lookup_pushdown;
+mod macros;
 mod provider;
 mod pruning;
 mod span_match;
+mod sql_objects;
 mod statement;
-mod views;
+mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
-pub use views::{VIEWS, View};
+pub use sql_objects::{Parameter, SqlObject, SqlObjects};

@@ -51,12 +51,21 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
 /// # Errors
 /// `Invalid`, with the position in the text where the parser tells it.
 pub(super) fn check_expression(text: &str) -> Result<()> {
+    parse_expression(text).map(|_| ())
+}
+
+/// Parses a text that is one expression and nothing else.
+///
+/// # Errors
+/// `Invalid`, with the position in the text where the parser tells it.
+pub(super) fn parse_expression(text: &str) -> Result<Expr> {
     check_length(text)?;
     let failed = |error: ParserError| at_the_end(from_datafusion(DataFusionError::SQL(Box::new(error), None)), text);
     let mut parser =
         Parser::new(&GenericDialect {}).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
-    parser.parse_expr().map_err(failed)?;
-    parser.expect_token(&Token::EOF).map(|_| ()).map_err(failed)
+    let expression = parser.parse_expr().map_err(failed)?;
+    parser.expect_token(&Token::EOF).map_err(failed)?;
+    Ok(expression)
 }
 
 /// Refuses what would nest too deep: `1+1+1+...` is one level an operator, which the parser builds in a loop, past its

@@ -12,10 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 /// Time for a whole body. OTLP exporters give up after ten seconds; the rest is for slow lines.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// Time for which the rest of a refused body is read, as nginx's `lingering_timeout`.
+const LINGER: Duration = Duration::from_secs(5);
+
 /// Reads a body of at most `max_bytes`.
 ///
-/// A refused body is read on for as many bytes again, and thrown away: many clients look for the reply only when
-/// they have sent everything, and would report a broken connection instead of the reason.
+/// The rest of a refused body is read for a while and thrown away: many clients look for the reply only when they
+/// have sent everything, and closing with bytes unread resets the connection, which may destroy a reply on its way.
 ///
 /// # Errors
 /// `TooLarge` past `max_bytes`; `Unavailable` where there is no room or the body is slow, since it may be sent
@@ -34,7 +37,10 @@ async fn read_within(time: Duration, body: Body, max_bytes: usize, held: &mut He
             collect(&mut frames, max_bytes, held).await
         };
         if outcome.is_err() {
-            discard(frames, max_bytes).await;
+            let rest =
+                frames.take_while(|frame| std::future::ready(frame.is_ok())).for_each(|_| std::future::ready(()));
+            // The reply matters, not how much of the rest came.
+            let _ = tokio::time::timeout(LINGER, rest).await;
         }
         outcome
     })
@@ -60,16 +66,6 @@ async fn collect(frames: &mut BodyDataStream, max_bytes: usize, held: &mut Held)
         whole.extend_from_slice(&frame);
     }
     Ok(whole.freeze())
-}
-
-async fn discard(mut frames: BodyDataStream, max_bytes: usize) {
-    let mut left = max_bytes;
-    while let Some(Ok(frame)) = frames.next().await {
-        match left.checked_sub(frame.len()) {
-            Some(rest) => left = rest,
-            None => return,
-        }
-    }
 }
 
 #[cfg(test)]

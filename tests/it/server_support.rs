@@ -17,7 +17,7 @@ use telestrata::ingest::{IngestSettings, Store};
 use telestrata::lake::{CloudAccess, LakeRoot};
 use telestrata::metrics::Metrics;
 use telestrata::model::promoted::default_promoted;
-use telestrata::query::{QueryBudget, QueryEngine};
+use telestrata::query::{QueryBudget, QueryEngine, SqlObjects};
 use telestrata::server::{Running, ServerSettings, start};
 use telestrata::wal::WalSettings;
 
@@ -68,7 +68,8 @@ impl TestServer {
             span_slack: Duration::from_secs(3600),
         };
         let store = Store::open(root.clone(), ingest, Arc::new(Metrics::default())).await.unwrap();
-        let engine = Arc::new(QueryEngine::new(root, &budget, tokio::runtime::Handle::current()).unwrap());
+        let views = Arc::new(SqlObjects::built_in().unwrap());
+        let engine = Arc::new(QueryEngine::new(root, &budget, views, tokio::runtime::Handle::current()).unwrap());
         let running = start(Arc::clone(&store), Arc::clone(&engine), settings).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         Self { store, engine, running, client, _folder: folder }

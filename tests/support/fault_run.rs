@@ -25,7 +25,7 @@ use telestrata::lake::{DurableLocalStore, LakeRoot, LakeTable};
 use telestrata::metrics::Metrics;
 use telestrata::model::promoted::Promoted;
 use telestrata::model::signal::{Encoding, Signal};
-use telestrata::query::{Pinned, QueryBudget, QueryEngine};
+use telestrata::query::{Pinned, QueryBudget, QueryEngine, SqlObjects};
 use telestrata::wal::{WalSeq, WalSettings};
 use tokio::runtime::Runtime;
 use url::Url;
@@ -425,7 +425,8 @@ pub fn engine(root: LakeRoot) -> QueryEngine {
         small_files: 16 << 20,
         span_slack: Duration::from_secs(3600),
     };
-    QueryEngine::new(root, &budget, QUERIES.handle().clone()).unwrap()
+    let views = Arc::new(SqlObjects::built_in().unwrap());
+    QueryEngine::new(root, &budget, views, QUERIES.handle().clone()).unwrap()
 }
 
 fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted>) -> IngestSettings {

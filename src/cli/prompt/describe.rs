@@ -10,16 +10,17 @@ use super::catalogue::texts;
 use crate::error::Result;
 use crate::model::contract::columns;
 use crate::model::signal::Signal;
-use crate::query::View;
+use crate::query::SqlObjects;
 
 /// Every table and view, with what a row of it is.
 pub(super) async fn list(target: &Target, width: Option<usize>) -> Result<String> {
+    let objects = SqlObjects::built_in()?;
     let mut rows = Vec::new();
     for batch in target.query(include_str!("tables.sql")).await?.collect().await? {
         for (name, kind) in texts(&batch, 0)?.into_iter().zip(texts(&batch, 1)?) {
             let kind = if kind == "VIEW" { "view" } else { "table" };
-            let what = match (View::named(&name), Signal::from_table(&name)) {
-                (Some(view), _) => view.documentation().lines().next().unwrap_or_default().to_owned(),
+            let what = match (objects.view(&name), Signal::from_table(&name)) {
+                (Some(view), _) => view.summary().to_owned(),
                 (None, Some(Signal::Logs)) => "One row a log record.".to_owned(),
                 (None, Some(Signal::Spans)) => "One row a span.".to_owned(),
                 (None, Some(Signal::Metrics)) => "One row a data point of a metric.".to_owned(),
@@ -39,7 +40,7 @@ pub(super) async fn describe(target: &Target, name: &str, width: Option<usize>) 
     };
     let schema = target.query(&format!("SELECT * FROM {} LIMIT 0", quoted(&name))).await?.schema;
     let mut text = String::new();
-    let rows: Vec<[String; 3]> = match View::named(&name) {
+    let rows: Vec<[String; 3]> = match SqlObjects::built_in()?.view(&name) {
         Some(view) => {
             // Writing to a String does not fail.
             _ = writeln!(text, "View {name}. {}\n", view.documentation().trim_end());
