@@ -35,7 +35,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked_time::bound_views;
+use super::asked::bound_views;
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;

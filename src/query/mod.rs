@@ -15,11 +15,12 @@
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
 //! view_order.rs       the order that a view ends with
-//! asked_time.rs       a bound on a view's time bounds what the view reads
+//! asked.rs            a bound on a view's time or trace_id bounds what the view reads
+//! markers.rs          where a view reads it
 //! ```
 
 mod adapter;
-mod asked_time;
+mod asked;
 mod engine;
 mod error;
 mod file_reader;
@@ -28,6 +29,7 @@ mod functions;
 mod lookup;
 mod lookup_pushdown;
 mod macros;
+mod markers;
 mod provider;
 mod pruning;
 mod span_match;

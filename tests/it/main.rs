@@ -5,10 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounded_reads;
 mod check;
 mod cli;
 mod completions;
 mod crash;
+mod cross_signal;
 mod durability;
 mod export;
 mod faults;
