@@ -13,11 +13,11 @@
 --   error_log_count    bigint, those of severity ERROR and above
 -- A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) counts once.
 --
--- Cost: bounded by `trace_id` and by `time`, for spans and logs. A bound on `time` finds the traces that start then. Of
--- them it counts the spans that run within [query] span_slack before the asked time or start until a day after it,
--- and the logs from span_slack before to a day after it. So a trace that falls silent for longer than span_slack
--- before it goes on may seem to start there, and what comes more than a day later is not counted; without a bound
--- on `time` all is.
+-- Cost: bounded by `trace_id` and by `time`, for spans and logs. A bound on `time` finds the traces that start then:
+-- those of a span then that have none before. Before is a day: three columns of the spans that run in the day before
+-- the asked time are read. After is a day too: of what it finds, it counts spans until a day after the asked time, and
+-- logs from [query] span_slack before to a day after it. So a trace that is silent for more than a day seems to start
+-- where it goes on, and what it does more than a day later is not counted; without a bound on `time` all is.
 SELECT
     t.trace_id,
     t.time,
@@ -58,12 +58,15 @@ FROM (
         WHERE
             trace_id IS NOT NULL
             AND in_asked_trace(trace_id)
-            AND in_asked_span(time, duration_nano, span_slack(), INTERVAL '1 day')
+            AND in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
             AND if_time_asked(trace_id IN (
                 SELECT trace_id
                 FROM spans
-                WHERE in_asked_time(time, INTERVAL '0', INTERVAL '0') AND in_asked_trace(trace_id)
+                WHERE
+                    in_asked_trace(trace_id)
+                    AND in_asked_span(time, duration_nano, INTERVAL '1 day', INTERVAL '0')
                 GROUP BY trace_id
+                HAVING in_asked_time(min(time), INTERVAL '0', INTERVAL '0')
             ))
         GROUP BY trace_id, span_id, service_name, time, time_nanos
     ) AS distinct_spans

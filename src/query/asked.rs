@@ -157,10 +157,11 @@ fn is_partitioned_by(window: &Expr, column: &Column) -> bool {
 fn sides_of(join: &Join, above: &[Bound]) -> [Vec<Bound>; 2] {
     let schemas = [join.left.schema(), join.right.schema()];
     let condition: Vec<Bound> = join.filter.iter().flat_map(bounds_of).collect();
-    let (keeps, only_matches) = (keeps_rows(join.join_type), only_matches(join.join_type));
     let on_side = |bounds: &[Bound], side: usize| -> Vec<Bound> {
         bounds.iter().filter(|bound| schemas[side].has_column(&bound.column)).cloned().collect()
     };
+    let join_type = without_nulls(join.join_type, [0, 1].map(|side| !on_side(above, side).is_empty()));
+    let (keeps, only_matches) = (keeps_rows(join_type), only_matches(join_type));
     // A filter on a side whose rows the join may drop or fill with NULLs is a filter on the join, not on the side.
     let filtered = [0, 1].map(|side| if keeps[side] { on_side(above, side) } else { Vec::new() });
     [0, 1].map(|side| {
@@ -196,6 +197,17 @@ fn equal_columns(join: &Join, side: usize) -> Vec<(Column, Column)> {
             _ => None,
         })
         .collect()
+}
+
+/// What a join does where its left and its right side are bounded above it: a bound lets no NULLs through, so rows of
+/// the other side without a match are gone.
+fn without_nulls(join: JoinType, bounded: [bool; 2]) -> JoinType {
+    match (join, bounded) {
+        (JoinType::Left, [_, true]) | (JoinType::Right, [true, _]) | (JoinType::Full, [true, true]) => JoinType::Inner,
+        (JoinType::Full, [true, false]) => JoinType::Left,
+        (JoinType::Full, [false, true]) => JoinType::Right,
+        _ => join,
+    }
 }
 
 /// Of the left and the right side of a join, whether a filter above it may as well be below.

@@ -45,7 +45,13 @@ pub(super) fn prune(
     schema: &SchemaRef,
 ) -> Vec<Arc<LiveFile>> {
     let all: Vec<Arc<LiveFile>> = files.iter().map(Arc::clone).collect();
-    let Some(predicate) = predicate else { return all };
+    match predicate {
+        Some(predicate) => kept(all, predicate, schema),
+        None => all,
+    }
+}
+
+fn kept(all: Vec<Arc<LiveFile>>, predicate: &Arc<dyn PhysicalExpr>, schema: &SchemaRef) -> Vec<Arc<LiveFile>> {
     let statistics = LogStatistics { files: &all, schema };
     let Ok((predicate, schema)) = with_span_end_as_column(Arc::clone(predicate), schema) else { return all };
     let pruning = PruningPredicateBuilder::new().with_file_schema(schema).build(predicate);
@@ -232,4 +238,75 @@ pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
 
 fn micros(value: &Value) -> Option<i64> {
     DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schema::table_schema;
+    use crate::model::signal::Signal;
+    use datafusion::common::DFSchema;
+    use datafusion::execution::context::ExecutionProps;
+    use datafusion::logical_expr::{ScalarUDF, col, lit};
+    use serde_json::json;
+
+    /// 2023-11-15T11:00:00Z.
+    const ELEVEN: i64 = 1_700_046_000_000_000;
+
+    fn schema() -> SchemaRef {
+        table_schema(Signal::Spans, &[])
+    }
+
+    /// `span_end(time, duration_nano) >= 11:00`.
+    fn ends_after_eleven() -> Arc<dyn PhysicalExpr> {
+        let end = ScalarUDF::from(SpanEnd::default()).call(vec![col(TIME), col(DURATION)]);
+        let eleven = ScalarValue::TimestampMicrosecond(Some(ELEVEN), Some("UTC".into()));
+        let schema = DFSchema::try_from(schema()).unwrap();
+        datafusion::physical_expr::create_physical_expr(&end.gt_eq(lit(eleven)), &schema, &ExecutionProps::new())
+            .unwrap()
+    }
+
+    /// A file of two spans, the last of which started at 10:00.
+    fn file(max_duration: Value, null_durations: Value, max_time: Value) -> Arc<LiveFile> {
+        let stats = json!({
+            "minValues": { "time": "2023-11-15T00:00:00.000Z" },
+            "maxValues": { "time": max_time, DURATION: max_duration },
+            "nullCount": { DURATION: null_durations },
+        });
+        let mut stats: crate::lake::FileStatistics = serde_json::from_value(stats).unwrap();
+        stats.max_values.retain(|_, value| !value.is_null());
+        let date = Some("2023-11-15".to_owned());
+        Arc::new(LiveFile { path: String::new(), size: 1, rows: Some(2), date, modified_ms: 0, stats })
+    }
+
+    const HOUR: i64 = 3_600_000_000_000;
+
+    #[rstest::rstest]
+    #[case::too_short(json!(HOUR - 60_000_000_000), json!(0), true, false)]
+    #[case::long_enough(json!(HOUR), json!(0), true, true)]
+    #[case::times_are_floored_to_milliseconds(json!(HOUR - 500_000), json!(0), true, true)]
+    #[case::no_statistics_of_durations(Value::Null, json!(1), true, true)]
+    #[case::no_durations(Value::Null, json!(2), true, false)]
+    #[case::all_end_before_they_start(json!(-5), json!(0), true, false)]
+    #[case::a_date_without_times(json!(1), json!(0), false, true)]
+    fn files_whose_spans_may_end_after_eleven(
+        #[case] max_duration: Value,
+        #[case] null_durations: Value,
+        #[case] has_time: bool,
+        #[case] expected: bool,
+    ) {
+        let max_time = if has_time { json!("2023-11-15T10:00:00.000Z") } else { Value::Null };
+        let files = vec![file(max_duration, null_durations, max_time)];
+        assert_eq!(kept(files, &ends_after_eleven(), &schema()).len() == 1, expected);
+    }
+
+    #[test]
+    fn an_end_bounds_the_start_by_the_longest_span() {
+        let files = |longest: Value| [file(json!(1), json!(0), json!(null)), file(longest, json!(0), json!(null))];
+        let bounded = with_bound_on_start(ends_after_eleven(), &files(json!(HOUR)), &schema()).to_string();
+        let start = ELEVEN - 3_600_000_000 - 1;
+        assert!(bounded.contains(&format!("time@1 >= {start}")), "{bounded}");
+        let unknown = with_bound_on_start(ends_after_eleven(), &files(Value::Null), &schema()).to_string();
+        assert!(!unknown.contains("time@1 >="), "{unknown}");
+    }
 }

@@ -25,7 +25,8 @@ fn date(day: u64) -> String {
 }
 
 fn trace(day: u64) -> String {
-    format!("{:032x}", 1000 + day)
+    // Far apart and in no order, so that no range of ids leaves out a file.
+    format!("{:032x}", u128::from(day + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
 }
 
 fn span(trace: &str, own: &str, parent: &str, name: &str, from: String, to: String, code: u8) -> Value {
@@ -116,15 +117,16 @@ const ONE_DAY: &[(&str, &[(&str, &[u64])])] = &[
     ("exemplars", &[("metrics", &[MIDDLE])]),
     ("exemplar_spans", &[("metrics", &[MIDDLE]), ("spans", &[MIDDLE])]),
     ("error_context", &[("logs", &[MIDDLE]), ("spans", &[MIDDLE]), ("metrics", &[MIDDLE])]),
-    // What began that day may go on until the end of the next.
-    ("traces", &[("logs", &[MIDDLE, MIDDLE + 1]), ("spans", &[MIDDLE, MIDDLE + 1])]),
+    // What began that day was not there the day before, and may go on until the end of the next.
+    ("traces", &[("logs", &[MIDDLE, MIDDLE + 1]), ("spans", &[MIDDLE - 1, MIDDLE, MIDDLE + 1])]),
     ("spans_with_logs", &[("logs", &[MIDDLE, MIDDLE + 1]), ("spans", &[MIDDLE, MIDDLE + 1])]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bounded_question_reads_what_it_must() {
-    let home = Home::new("");
+    let mut home = Home::new("");
     import_days(&home);
+    views_of_a_user(&mut home);
     let server = home.serve();
     let (from, to) = (date(MIDDLE), date(MIDDLE + 1));
     for (view, tables) in ONE_DAY {
@@ -133,7 +135,76 @@ async fn a_bounded_question_reads_what_it_must() {
         assert_eq!(files_of(&plan), expected_files(tables), "{query}\n{plan}");
         assert!(!server.sql(&query).await.is_empty(), "{query}");
     }
+    bounds_reach_a_view_through_what_keeps_them(&server).await;
     a_long_span_is_found(&server).await;
+    a_trace_id_reads_one_row_group_of_every_side(&server).await;
+}
+
+/// One view that bounds its table, and one on it.
+fn views_of_a_user(home: &mut Home) {
+    let folder = home.path().join("views");
+    std::fs::create_dir(&folder).unwrap();
+    let minutes = "-- One row a minute with spans.\nSELECT date_trunc('minute', time) AS time, count(*) AS n FROM spans
+        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 minute') GROUP BY 1";
+    let hours = "-- One row an hour with spans.\nSELECT date_trunc('hour', time) AS time, sum(n) AS n FROM minutes
+        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 hour') GROUP BY 1";
+    std::fs::write(folder.join("minutes.sql"), minutes).unwrap();
+    std::fs::write(folder.join("hours.sql"), hours).unwrap();
+    home.reconfigure(&format!("[query]\nviews = {folder:?}\n"));
+}
+
+async fn bounds_reach_a_view_through_what_keeps_them(server: &Server) {
+    let (from, to) = (format!("{}T00:00:00Z", date(MIDDLE)), format!("{}T00:00:00Z", date(MIDDLE + 1)));
+    let bound = |column: &str| format!("{column} >= '{from}' and {column} < '{to}'");
+    let spans: &[(&str, &[u64])] = &[("spans", &[MIDDLE])];
+    let metrics: &[(&str, &[u64])] = &[("metrics", &[MIDDLE])];
+    let both: &[(&str, &[u64])] = &[("spans", &[MIDDLE]), ("metrics", &[MIDDLE])];
+    let cases = [
+        (format!("select * from hours where {}", bound("time")), spans),
+        (format!("with e as (select time as at, name from span_events) select * from e where {}", bound("at")), spans),
+        (format!("select * from (select time, count(*) from exemplars group by time) where {}", bound("time")), metrics),
+        (
+            format!(
+                "select * from (select time from span_events union all select time from exemplars) where {}",
+                bound("time")
+            ),
+            both,
+        ),
+        (
+            format!(
+                "select * from (select *, row_number() over (partition by time) as n from span_events) where n = 1 and {}",
+                bound("time")
+            ),
+            spans,
+        ),
+        // The one side by what is asked of the other.
+        (format!("select * from exemplars e join span_events s on s.time = e.time where {}", bound("e.time")), both),
+        (format!("select * from exemplars e left join span_events s on s.time = e.time where {}", bound("e.time")), both),
+        // No row without an event has a time of one.
+        (format!("select * from exemplars e full join span_events s on s.time = e.time where {}", bound("s.time")), both),
+        (
+            format!(
+                "select * from exemplars e left join span_events s on s.name = e.unit and {} where {}",
+                bound("s.time"),
+                bound("e.time")
+            ),
+            both,
+        ),
+    ];
+    for (query, tables) in cases {
+        let plan = physical_plan(server, &query).await;
+        assert_eq!(files_of(&plan), expected_files(tables), "{query}\n{plan}");
+    }
+    // What bounds nothing.
+    for query in [
+        format!("select * from span_events where time >= '{from}' or name = 'done'"),
+        format!("select * from (select * from span_events order by time limit 1) where {}", bound("time")),
+        format!("select * from (select *, lag(name) over (order by time) from span_events) where {}", bound("time")),
+        format!("select * from exemplars e left join span_events s on s.name = e.unit where {}", bound("s.time")),
+    ] {
+        let plan = physical_plan(server, &query).await;
+        assert!(files_of(&plan).len() > 5, "{query}\n{plan}");
+    }
 }
 
 /// A log belongs to the span that began the day before; only files of spans that may run so late are read.
@@ -149,4 +220,32 @@ async fn a_long_span_is_found(server: &Server) {
     // It began before: what began in this hour does not include it.
     let query = format!("select count(*) from traces where time between '{day}T00:40:00Z' and '{day}T01:30:00Z'");
     assert_eq!(server.number(&query).await, 0);
+}
+
+/// Spans and logs by the bloom filters of `trace_id`; what is around an error, by the dates of the errors.
+async fn a_trace_id_reads_one_row_group_of_every_side(server: &Server) {
+    let id = trace(MIDDLE);
+    for (view, tables) in ONE_DAY {
+        for bound in [format!("trace_id = '{id}'"), format!("trace_id in ('{id}', '{}')", "1".repeat(32))] {
+            let query = format!("select * from {view} where {bound}");
+            assert!(!server.sql(&query).await.is_empty(), "{query}");
+            let plan = server.sql(&format!("explain analyze {query}")).await;
+            let plan = plan[0]["plan"].as_str().unwrap();
+            for scan in plan.split("DataSourceExec: ").skip(1) {
+                let scan = scan.lines().next().unwrap();
+                let table = scan.split("/date=").next().unwrap().rsplit('/').next().unwrap();
+                assert!(tables.iter().any(|(expected, _)| *expected == table), "{query}: {table}");
+                // Exemplars have their trace inside, where no statistics are.
+                if table != "metrics" || *view == "error_context" {
+                    assert_eq!(matched(scan, "row_groups_pruned_bloom_filter"), 1, "{query}: {scan}");
+                }
+            }
+        }
+    }
+}
+
+/// Of `name=60 total → 1 matched` the second number.
+fn matched(scan: &str, name: &str) -> u64 {
+    let after = scan.split(name).nth(1).unwrap_or_else(|| panic!("no {name} in {scan}"));
+    after.split("→ ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap()
 }

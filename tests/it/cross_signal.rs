@@ -271,10 +271,8 @@ const VIEWS: [&str; 9] = [
 /// A bound answers what the same condition does in a form that bounds nothing.
 async fn the_same_however_it_is_bounded(server: &Server) {
     let windows = [
-        ("2023-11-14T22:13:20Z", "2023-11-14T22:13:21Z"),
-        ("2023-11-14T22:13:20.009Z", "2023-11-14T22:13:20.018Z"),
-        ("2023-11-14T22:13:25Z", "2023-11-15T01:13:20Z"),
-        ("2023-11-15T01:13:20Z", "2023-11-15T01:13:20Z"),
+        ("2023-11-14T22:13:20Z", "2023-11-14T22:13:20.018Z"),
+        ("2023-11-14T22:13:20.009Z", "2023-11-15T01:13:20Z"),
         ("2023-11-15T03:13:20Z", "2023-11-15T04:00:00Z"),
     ];
     let bounds = windows
@@ -287,8 +285,7 @@ async fn the_same_however_it_is_bounded(server: &Server) {
         })
         .chain([
             (format!("trace_id = '{TRACE}'"), format!("concat(trace_id, '') = '{TRACE}'")),
-            (format!("trace_id = '{OTHER}'"), format!("concat(trace_id, '') = '{OTHER}'")),
-            (format!("trace_id in ('{OTHER}', '{TRACE}')"), format!("concat(trace_id, '') in ('{OTHER}', '{TRACE}')")),
+            (format!("trace_id in ('{OTHER}')"), format!("concat(trace_id, '') = '{OTHER}'")),
             (
                 format!("trace_id = '{OTHER}' or '{TRACE}' = trace_id"),
                 format!("concat(trace_id, '') in ('{OTHER}', '{TRACE}')"),

@@ -21,6 +21,7 @@ mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod promoted_in_views;
 mod prompt;
 mod readers;
 mod request_counts;
