@@ -33,19 +33,19 @@ errors AS (
         time_nanos,
         trace_id,
         span_id,
-        first_value(service_namespace) AS service_namespace,
-        first_value(deployment_environment_name) AS deployment_environment_name,
-        first_value(k8s_pod_name) AS pod,
-        first_value(coalesce(k8s_pod_name, service_instance_id, host_name, '')) AS instance,
-        first_value(name) AS error_name,
-        first_value(status_message) AS error_text,
-        first_value(attributes) AS attributes
+        service_namespace,
+        deployment_environment_name,
+        k8s_pod_name AS pod,
+        coalesce(k8s_pod_name, service_instance_id, host_name, '') AS instance,
+        name AS error_name,
+        status_message AS error_text,
+        attributes
     FROM spans
     WHERE
         status_code = 'ERROR'
         AND in_asked_time(time, INTERVAL '0', INTERVAL '0')
         AND in_asked_trace(trace_id)
-    GROUP BY service_name, time, time_nanos, trace_id, span_id
+    QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
 
     UNION ALL
 

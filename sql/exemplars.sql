@@ -44,16 +44,16 @@ FROM (
         exemplar['time'] AS time,
         exemplar['time_nanos'] AS time_nanos,
         exemplar['value'] AS value,
+        bucket_of(exemplar['value'], explicit_bounds, scale, zero_threshold) AS bucket,
         exemplar['trace_id'] AS trace_id,
         exemplar['span_id'] AS span_id,
         service_name,
         service_namespace,
         deployment_environment_name,
         series_id,
-        min(point_time) AS point_time,
-        first_value(bucket_of(exemplar['value'], explicit_bounds, scale, zero_threshold) ORDER BY point_time) AS bucket,
-        first_value(exemplar['attributes'] ORDER BY point_time) AS attributes,
-        first_value(attributes ORDER BY point_time) AS metric_attributes
+        exemplar['attributes'] AS attributes,
+        metric_attributes,
+        point_time
     FROM (
         SELECT
             metric_name,
@@ -67,7 +67,7 @@ FROM (
             explicit_bounds,
             scale,
             zero_threshold,
-            attributes,
+            attributes AS metric_attributes,
             unnest(exemplars) AS exemplar
         FROM metrics
         WHERE
@@ -75,8 +75,7 @@ FROM (
             AND in_asked_time(time, span_slack(), span_slack())
             AND in_asked_trace(exemplars)
     ) AS unnested
-    GROUP BY
-        metric_name, metric_type, unit, exemplar['time'], exemplar['time_nanos'], exemplar['value'],
-        exemplar['trace_id'], exemplar['span_id'], service_name, service_namespace, deployment_environment_name,
-        series_id
-) AS distinct_exemplars
+) AS e
+QUALIFY row_number() OVER (
+    PARTITION BY metric_name, service_name, series_id, time, time_nanos, value, trace_id, span_id ORDER BY point_time
+) = 1

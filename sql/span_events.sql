@@ -42,15 +42,15 @@ FROM (
             time_nanos AS span_time_nanos,
             trace_id,
             span_id,
-            first_value(name) AS span_name,
-            first_value(service_namespace) AS service_namespace,
-            first_value(deployment_environment_name) AS deployment_environment_name,
-            first_value(events) AS events
+            name AS span_name,
+            service_namespace,
+            deployment_environment_name,
+            events
         FROM spans
         WHERE
             cardinality(events) > 0
             AND in_asked_span(time, duration_nano, span_slack(), span_slack())
             AND in_asked_trace(trace_id)
-        GROUP BY service_name, time, time_nanos, trace_id, span_id
+        QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
     ) AS spans_with_events
 ) AS unnested

@@ -40,15 +40,15 @@ FROM (
             time_nanos,
             trace_id,
             span_id,
-            first_value(name) AS span_name,
-            first_value(service_namespace) AS service_namespace,
-            first_value(deployment_environment_name) AS deployment_environment_name,
-            first_value(links) AS links
+            name AS span_name,
+            service_namespace,
+            deployment_environment_name,
+            links
         FROM spans
         WHERE
             cardinality(links) > 0
             AND in_asked_time(time, INTERVAL '0', INTERVAL '0')
             AND in_asked_trace(trace_id)
-        GROUP BY service_name, time, time_nanos, trace_id, span_id
+        QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
     ) AS spans_with_links
 ) AS unnested

@@ -10,7 +10,7 @@
 --
 -- Cost: bounded by `time`, `trace_id` and `service_name`; other bounds are applied after the logs are counted. A bound
 -- on `time` finds the spans that start then; their logs are read from [query] span_slack before it to a day after it,
--- and what a longer span logs later is not counted. Name the columns: each is carried through the counting.
+-- and what a longer span logs later is not counted. Name the columns: each is sorted.
 SELECT
     s.* EXCEPT (duration_nano),
     s.duration_nano / 1e6 AS duration_ms,
@@ -18,9 +18,10 @@ SELECT
     coalesce(l.error_log_count, 0) AS error_log_count,
     l.first_error_body
 FROM (
-    SELECT DISTINCT ON (service_name, time, time_nanos, trace_id, span_id) *
+    SELECT *
     FROM spans
     WHERE in_asked_time(time, INTERVAL '0', INTERVAL '0') AND in_asked_trace(trace_id)
+    QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
 ) AS s
 LEFT JOIN (
     SELECT

@@ -36,23 +36,9 @@ FROM (
         duration_nano / 1e6 AS duration_ms,
         status_message AS text,
         attributes
-    FROM (
-        SELECT
-            trace_id,
-            time,
-            time_nanos,
-            service_name,
-            span_id,
-            first_value(parent_span_id) AS parent_span_id,
-            first_value(name) AS name,
-            first_value(status_code) AS status_code,
-            first_value(duration_nano) AS duration_nano,
-            first_value(status_message) AS status_message,
-            first_value(attributes) AS attributes
-        FROM spans
-        WHERE trace_id IS NOT NULL
-        GROUP BY trace_id, time, time_nanos, service_name, span_id
-    ) AS distinct_spans
+    FROM spans
+    WHERE trace_id IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
 
     UNION ALL
 

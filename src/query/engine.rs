@@ -41,7 +41,7 @@ use super::file_reader::FileStores;
 use super::functions;
 use super::lookup::MapLookupPlanner;
 use super::lookup_pushdown::LookupPushdown;
-use super::lookup_through_group::LookupThroughGroup;
+use super::lookup_through_window::LookupThroughWindow;
 use super::macros::expand;
 use super::provider::{SignalTable, store_url};
 use super::sql_objects::SqlObjects;
@@ -143,7 +143,7 @@ impl QueryEngine {
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
-            .with_optimizer_rule(Arc::new(LookupThroughGroup))
+            .with_optimizer_rule(Arc::new(LookupThroughWindow))
             .with_physical_optimizer_rule(Arc::new(LookupPushdown))
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;

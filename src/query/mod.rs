@@ -11,7 +11,7 @@
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
-//! lookup_through_group.rs  lookups below a group that only carries their map along
+//! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
@@ -29,7 +29,7 @@ mod filter;
 mod functions;
 mod lookup;
 mod lookup_pushdown;
-mod lookup_through_group;
+mod lookup_through_window;
 mod macros;
 mod markers;
 mod provider;

@@ -256,7 +256,7 @@ async fn cross_signal_views_mean_what_their_heads_say_hot_and_cold() {
     the_same_however_it_is_bounded(&server).await;
 }
 
-const VIEWS: [&str; 9] = [
+pub(crate) const VIEWS: [&str; 9] = [
     "span_logs",
     "traces",
     "trace_timeline",
