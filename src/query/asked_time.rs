@@ -13,7 +13,8 @@
 //!
 //! Guarantee: where a view widens enough, the answer is the same with and without. Bounds are comparisons of the view's
 //! `time` with what is constant in the query, joined by AND, between which and the view are only aliases, columns picked,
-//! sorts and joins that keep the view's rows. Of any other query the function is true of every row.
+//! sorts and joins that keep the view's rows. Of any other query the function is true of every row. A view made of views
+//! bounds them by a WHERE with the function over each.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
@@ -82,6 +83,11 @@ pub(super) fn bound_views(plan: LogicalPlan, objects: &SqlObjects) -> Result<Log
 
 /// `asked` bounds columns of this plan, `view` the time of the view that the plan is a part of.
 fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObjects) -> Result<LogicalPlan> {
+    // Written out first: what it then says of a view's time bounds the views that this one is made of.
+    let plan = match plan {
+        LogicalPlan::Filter(_) => plan.map_expressions(|expr| written_out(expr, view)).data()?,
+        other => other,
+    };
     let own: Vec<Bound> = match &plan {
         LogicalPlan::Filter(filter) => asked.iter().cloned().chain(bounds_of(&filter.predicate)).collect(),
         LogicalPlan::Projection(projection) => picked(asked, &projection.schema, &projection.expr),
@@ -98,10 +104,6 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObject
             own.iter().filter(|bound| bound.column.name == TIME).cloned().collect()
         }
         _ => view.to_vec(),
-    };
-    let plan = match plan {
-        LogicalPlan::Filter(_) => plan.map_expressions(|expr| written_out(expr, &view)).data()?,
-        other => other,
     };
     let plan = plan.map_subqueries(|subquery| bound(subquery, &[], &view, objects).map(Transformed::yes)).data()?;
     let keeps = match &plan {

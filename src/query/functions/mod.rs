@@ -2,12 +2,15 @@
 //!
 //! A function is a file here, or beside what it is the SQL side of, and a line in [`register`].
 
+mod error_fingerprint;
+
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 
+use self::error_fingerprint::{Fingerprint, MessagePattern};
 use super::asked_time::InAskedTime;
 use super::engine::QueryBudget;
 use super::lookup::{Attr, MapValue};
@@ -23,6 +26,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(Attr::default()),
         ScalarUDF::from(InAskedTime::default()),
         ScalarUDF::from(SpanOfLog::new(budget.span_slack)),
+        ScalarUDF::from(MessagePattern::default()),
+        ScalarUDF::from(Fingerprint::default()),
     ];
     for function in scalar {
         registry.register_udf(Arc::new(function))?;
