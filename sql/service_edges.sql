@@ -40,12 +40,11 @@ callees AS (
 
     SELECT
         time, time_nanos, trace_id, span_id, service_name, service_namespace, deployment_environment_name, kind,
-        duration_ms, status_code, adjusted_count, link['trace_id'] AS caller_trace_id, link['span_id'] AS caller_span_id
+        duration_ms, status_code, weight AS adjusted_count, link['trace_id'] AS caller_trace_id, link['span_id'] AS caller_span_id
     FROM (
         SELECT
             time, time_nanos, trace_id, span_id, service_name, service_namespace, deployment_environment_name, kind,
-            duration_nano / 1e6 AS duration_ms, status_code, coalesce(adjusted_count, 1) AS adjusted_count,
-            unnest(links) AS link
+            duration_nano / 1e6 AS duration_ms, status_code, coalesce(adjusted_count, 1) AS weight, unnest(links) AS link
         FROM spans
         WHERE
             kind = 'CONSUMER' AND cardinality(links) > 0

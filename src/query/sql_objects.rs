@@ -57,7 +57,22 @@ macro_rules! files {
 }
 
 /// The program's own, in the order in which they are listed and documented.
-const FILES: &[(&str, &str)] = files!["span_logs", "traces", "trace_timeline", "service_health"];
+const FILES: &[(&str, &str)] = files![
+    "span_logs",
+    "traces",
+    "trace_timeline",
+    "requests",
+    "service_health",
+    "red",
+    "service_edges",
+    "error_occurrences",
+    "errors",
+    "data_quality",
+    "services",
+    "metric_catalog",
+    "attribute_keys",
+    "attribute_values",
+];
 
 impl SqlObject {
     fn new(name: Cow<'static, str>, sql: Cow<'static, str>) -> Result<Self> {
