@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod catalog_views;
 mod check;
 mod cli;
 mod completions;
@@ -26,4 +27,5 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod service_views;
 mod views;
