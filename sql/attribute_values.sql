@@ -2,7 +2,7 @@
 -- One row a value that rows of a table have for a key.
 --
 --   table                  'logs', 'spans' or 'metrics'
---   key                    'http.route': as attr('http.route') finds it in the record, else the scope, else the resource
+--   key                    'http.route': its value is the record's, else the scope's, else the resource's, as of attr()
 --   since, until           timestamps: of rows from the one on and before the other; of all where NULL
 -- gives
 --   value                  text
@@ -10,7 +10,8 @@
 --   first_seen, last_seen  timestamp
 -- Rows without the key are not counted. Which keys there are: `attribute_keys`.
 --
--- Cost: the rows of that table between `since` and `until`, no other table: of a promoted key its column, of another all three maps.
+-- Cost: the rows of that table between `since` and `until`, no other table: of a promoted key its column, of another
+-- all three maps.
 SELECT value, count(*) AS stored_rows, min(time) AS first_seen, max(time) AS last_seen
 FROM (
     SELECT attr($key) AS value, time

@@ -16,19 +16,20 @@
 --   max_before_parent_ms             double, milliseconds, by how much at most
 --   spans_past_parent                bigint, distinct spans that end after their parent: clocks, or work that goes on
 --   max_past_parent_ms               double, milliseconds, by how much at most
---   equal_logs                       bigint, logs that equal another in time, ids, severity, body, attributes and
---                                    resource, but for one of each
+--   equal_logs                       bigint, logs that equal another in service, time, ids, severity, event, body,
+--                                    attributes and resource, but for one of each
 --   logs_without_ids                 bigint, trace_id or span_id NULL
 --   logs_of_unknown_trace            bigint, with a trace_id of which no span is known
 --   logs_of_unknown_span             bigint, with ids of which no span is known
 --   late_spans, late_logs, late_points                bigint, stored more than an hour after their `time`
--- A parent is looked for among the spans that began in the day before its child or the hour after; of several spans with
--- its id, the one that fits best counts. A log's span and trace are looked for in the clock hour of the log, the day
--- before and the hour after.
+-- A parent is looked for among the spans that began in the day before its child or the hour after; of several spans
+-- with its id, the one that fits best counts. A log's span and trace are looked for among the spans that began in the
+-- clock hour of the log, the 24 before or the one after.
 --
--- Cost: bounded by `time`, in whole days: a day's spans are read three times (a few columns), those of the day before three times,
--- a day's logs once with all their attributes and twice their ids, a day's points once. Ids of two days of spans are held in
--- memory. A bound on `service_name` leaves out files, but not of the spans that parents and logs are looked for in.
+-- Cost: bounded by `time`, in whole days: a few columns of a day's spans are read five times and of the days before and
+-- after three times, a day's logs once with all their attributes and twice for their ids, its points once. The ids of
+-- those days' spans are held in memory, which hash joins don't spill: ask for a day at a time. A bound on
+-- `service_name` leaves out files, but not of the spans that parents and logs are looked for among.
 WITH
 children AS (
     SELECT
@@ -42,7 +43,7 @@ children AS (
     FROM (
         SELECT *
         FROM spans
-        WHERE parent_span_id IS NOT NULL AND in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+        WHERE parent_span_id IS NOT NULL AND in_asked_time(date, INTERVAL '0', INTERVAL '0')
     ) AS child
     LEFT JOIN (
         SELECT
@@ -128,7 +129,7 @@ FROM (
             count(*) FILTER (WHERE duration_nano < 0) AS negative,
             count(*) FILTER (WHERE ingest_time > time + INTERVAL '1 hour') AS late
         FROM spans
-        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+        WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
         GROUP BY service_name, time, time_nanos, trace_id, span_id
     ) AS distinct_spans
     GROUP BY date_trunc('day', time), service_name, service_namespace, deployment_environment_name
@@ -170,7 +171,7 @@ FROM (
             count(*) AS copies,
             count(*) FILTER (WHERE ingest_time > time + INTERVAL '1 hour') AS late
         FROM logs
-        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+        WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
         GROUP BY
             service_name, time, time_nanos, trace_id, span_id, severity_number, event_name, body, attributes,
             resource_attributes
@@ -191,7 +192,7 @@ FROM (
         known.trace_id = log.trace_id
         AND known.hour BETWEEN date_trunc('hour', log.time) - INTERVAL '24 hours'
             AND date_trunc('hour', log.time) + INTERVAL '1 hour'
-    WHERE log.trace_id IS NOT NULL AND in_asked_time(log.time, INTERVAL '0', INTERVAL '1 day')
+    WHERE log.trace_id IS NOT NULL AND in_asked_time(log.date, INTERVAL '0', INTERVAL '0')
     GROUP BY date_trunc('day', log.time), log.service_name, log.service_namespace, log.deployment_environment_name
 
     UNION ALL BY NAME
@@ -211,7 +212,7 @@ FROM (
             AND date_trunc('hour', log.time) + INTERVAL '1 hour'
     WHERE
         log.trace_id IS NOT NULL AND log.span_id IS NOT NULL
-        AND in_asked_time(log.time, INTERVAL '0', INTERVAL '1 day')
+        AND in_asked_time(log.date, INTERVAL '0', INTERVAL '0')
     GROUP BY date_trunc('day', log.time), log.service_name, log.service_namespace, log.deployment_environment_name
 
     UNION ALL BY NAME
@@ -224,7 +225,7 @@ FROM (
         count(*) AS stored_points,
         count(*) FILTER (WHERE ingest_time > time + INTERVAL '1 hour') AS late_points
     FROM metrics
-    WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+    WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
     GROUP BY date_trunc('day', time), service_name, service_namespace, deployment_environment_name
 ) AS findings
 GROUP BY time, service_name, service_namespace, deployment_environment_name

@@ -1,10 +1,12 @@
 -- One row an error that happened: an error span with its exception, or a log record of an error.
 --
+--   date                         date, UTC day of `time`
 --   time, time_nanos             timestamp and smallint, start of the span, time of the log
 --   signal                       text, `span` or `log`
---   fingerprint                  text, 16 hexadecimal digits, the same for the same error: a hash of service_name, type and the
---                                message without what varies in it (numbers, ids, quotations: see `message_pattern`)
---   type                         text, exception.type, else error.type, else a span's HTTP status, else `ERROR` or `FATAL`
+--   fingerprint                  text, 16 hexadecimal digits, the same for the same error: a hash of service_name, type
+--                                and the message without what varies: numbers, ids, quotations (message_pattern())
+--   type                         text, exception.type, else error.type, else a span's HTTP status, else `ERROR` or, of
+--                                a log, `FATAL`
 --   message                      text, exception.message, else a span's status message or name, a log's body
 --   service_name                 text
 --   service_namespace            text
@@ -13,12 +15,13 @@
 --   name                         text, of the span; of a log its event name
 --   adjusted_count               double, how many that happened it stands for
 -- A span is an error by its status alone; of several exceptions that it recorded the latest is taken, since that is the
--- one that left it. A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) is here once. A log is an error
--- from severity ERROR (17) on, or with an exception. Logs are never collapsed. A failure that both a span and a log tell
--- of is here twice, told apart by `signal`: count one signal at a time.
+-- one that left it. A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) is here once. A log
+-- is an error from severity ERROR (17) on, or with an exception. Logs are never collapsed. A failure that both a span
+-- and a log tell of is here twice, told apart by `signal`: count one signal at a time.
 --
 -- Cost: bounded by `time`; a bound on `service_name` leaves out files. Of error spans the events are read.
 SELECT
+    date,
     time,
     time_nanos,
     signal,
@@ -34,6 +37,7 @@ SELECT
     adjusted_count
 FROM (
     SELECT
+        date,
         time,
         time_nanos,
         'span' AS signal,
@@ -59,7 +63,7 @@ FROM (
         max(coalesce(adjusted_count, 1)) AS adjusted_count
     FROM (
         SELECT
-            time, time_nanos, service_name, service_namespace, deployment_environment_name, trace_id, span_id,
+            date, time, time_nanos, service_name, service_namespace, deployment_environment_name, trace_id, span_id,
             name, status_message, exception_type, exception_message, error_type, http_response_status_code,
             adjusted_count, NULL AS event_time, NULL AS event_time_nanos, NULL AS event_type, NULL AS event_message
         FROM spans
@@ -68,21 +72,22 @@ FROM (
         UNION ALL BY NAME
 
         SELECT
-            time, time_nanos, service_name, trace_id, span_id, event['time'] AS event_time,
+            date, time, time_nanos, service_name, trace_id, span_id, event['time'] AS event_time,
             event['time_nanos'] AS event_time_nanos, event['attributes']['exception.type'] AS event_type,
             event['attributes']['exception.message'] AS event_message
         FROM (
-            SELECT time, time_nanos, service_name, trace_id, span_id, unnest(events) AS event
+            SELECT date, time, time_nanos, service_name, trace_id, span_id, unnest(events) AS event
             FROM spans
             WHERE status_code = 'ERROR' AND cardinality(events) > 0
         ) AS span_events
         WHERE event['name'] = 'exception'
     ) AS error_spans
-    GROUP BY service_name, time, time_nanos, trace_id, span_id
+    GROUP BY service_name, date, time, time_nanos, trace_id, span_id
 
     UNION ALL
 
     SELECT
+        date,
         time,
         time_nanos,
         'log' AS signal,

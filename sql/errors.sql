@@ -11,8 +11,9 @@
 --   count                        bigint, how often it happened: each stored record counts its adjusted_count
 --   stored_count                 bigint, records stored
 --   trace_id, span_id            text, of the latest occurrence that has a trace
--- What an error is: see `error_occurrences`, which is also to be grouped for other times than days. A failure that both a
--- span and a log tell of is in a row of each signal, often with one fingerprint: don't add signals up.
+-- What an error is: see `error_occurrences`, which is to be grouped for other times than days: a row's `time` is that
+-- of its day, so `time > now() - INTERVAL '1 hour'` is true of no row. A failure that both a span and a log tell of is
+-- in a row of each signal, often with one fingerprint: don't add signals up.
 --
 -- Cost: bounded by `time`, in whole days; a bound on `service_name` leaves out files.
 SELECT
@@ -31,6 +32,6 @@ SELECT
     last_value(trace_id ORDER BY time, time_nanos, span_id) FILTER (WHERE trace_id IS NOT NULL) AS trace_id,
     last_value(span_id ORDER BY time, time_nanos, span_id) FILTER (WHERE trace_id IS NOT NULL) AS span_id
 FROM error_occurrences
-WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
 GROUP BY
     date_trunc('day', time), fingerprint, signal, type, service_name, service_namespace, deployment_environment_name

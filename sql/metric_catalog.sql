@@ -13,8 +13,8 @@
 --   attribute_keys         list of text, the keys of its points' attributes, in alphabetical order
 --   first_seen, last_seen  timestamp, of that day
 --
--- Cost: bounded by `time`, in whole days, and by `metric_name` and `service_name`: every point's series and attributes, in memory
--- one row a series.
+-- Cost: bounded by `time`, in whole days, and by `metric_name`: every point's series and attributes; in memory are a
+-- row a series and day.
 SELECT
     time,
     metric_name,
@@ -45,7 +45,7 @@ FROM (
         min(time) AS first_seen,
         max(time) AS last_seen
     FROM metrics
-    WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+    WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
     GROUP BY
         date_trunc('day', time), metric_name, metric_type, unit, temporality, is_monotonic, service_name, series_id,
         map_keys(attributes)

@@ -1,5 +1,4 @@
--- One row an operation of a service, namespace and environment and a minute in which it was requested: rate, errors,
--- duration.
+-- One row an operation of a service and a minute in which it was requested: rate, errors, duration.
 --
 --   time                         timestamp, start of the minute
 --   service_name                 text

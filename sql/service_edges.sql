@@ -1,34 +1,34 @@
 -- One row a client, a server, a type of connection and a minute in which the one called the other.
 --
 --   time                          timestamp, start of the minute
---   client, server                text: service names; of what is not instrumented, the name that the other side has for it
+--   client, server                text, service names; of what is not instrumented, the name that its peer has for it
 --   client_namespace, client_environment, server_namespace, server_environment   text
 --   connection_type               text, as in Tempo's service graphs: empty for direct calls, `messaging_system`,
---                                 `database`, `virtual_node` where one end is known from the other alone
+--                                 `database`, `virtual_node` where an end of another sort is known from the other alone
 --   calls                         bigint, calls that happened: each stored one counts its adjusted_count
---   errors                        bigint, those with status ERROR on either side
+--   errors                        bigint, those with status ERROR at either end
 --   p50_ms, p95_ms, p99_ms        double, milliseconds: percentiles of their durations, weighted likewise
 --   stored_calls                  bigint, calls stored
--- A call is counted once, though both sides report it:
---   * on the server's side: a row of the view `requests` whose parent is a span of another service, or a CLIENT or
---     PRODUCER span of the same one; and each link of a CONSUMER span to such a span (a batch of messages is many calls).
---     It belongs to the minute in which the request started, and takes as long as the server says; where the server does
---     not say, as long as the CLIENT span.
+-- A call is counted once, though both ends report it:
+--   * at the server's end: a row of the view `requests` whose parent is a span of another service, or a CLIENT or
+--     PRODUCER span of its own; and each link of a CONSUMER span to such a span, so that a batch of messages is many
+--     calls. It belongs to the minute in which the request started, and takes as long as the server says; where the
+--     server does not say, as long as the CLIENT span.
 --   * from outside: a SERVER span without a parent; its client is `user`.
---   * on the client's side alone: a CLIENT or PRODUCER span without such a child or link, nor a CLIENT or PRODUCER child
---     of its own service (which then is the call), that names its peer. It belongs to the minute in which it started,
---     and takes as long as it says. The server's name is the peer's service name (service.peer.name, peer.service), else
+--   * at the client's end alone: a CLIENT or PRODUCER span that names its peer and has no such child or link, nor a
+--     CLIENT or PRODUCER child in its own service (which then is the call). It belongs to the minute in which it
+--     started, and takes as long as it says. The server is the peer's service (service.peer.name, peer.service), else
 --     `system/database` (the database being db.namespace, db.name, else server.address), else `system/destination` of a
 --     message, else server.address.
--- A request whose parent is not stored, and a CLIENT span that names no peer, are no calls. Both ends of a call lie within
--- an hour of each other, in any order, so clocks may differ. A duplicate span (equal service_name, time, time_nanos,
--- trace_id and span_id) counts once. A call without an end, or one that ends before it starts, counts, but is in no
--- percentile. Percentiles are approximate (t-digest).
+-- A request whose parent is not stored, and a CLIENT span that names no peer, are no calls. Both ends of a call started
+-- within an hour of each other, in any order, so clocks may differ. A duplicate span (equal service_name, time,
+-- time_nanos, trace_id and span_id) counts once. A call without an end, or one that ends before it starts, counts, but
+-- is in no percentile. Percentiles are approximate (t-digest).
 --
--- Cost: bounded by `time`: spans are read nine times, few columns each, some an hour or two wider on both sides; of CLIENT and
--- PRODUCER spans the attributes too. A bound on `server` leaves out files of requests alone.
+-- Cost: bounded by `time`: spans are read nine times, few columns each, six of them an hour wider on both sides; of
+-- CLIENT and PRODUCER spans the attributes too. A bound on `server` leaves out files of its requests alone.
 WITH
--- Each request with the span that it says it comes from; those of links have no kind of their own but CONSUMER.
+-- Each request with the span that it says it comes from, by its parent or a link.
 callees AS (
     SELECT
         time, time_nanos, trace_id, span_id, service_name, service_namespace, deployment_environment_name, kind,
@@ -40,11 +40,13 @@ callees AS (
 
     SELECT
         time, time_nanos, trace_id, span_id, service_name, service_namespace, deployment_environment_name, kind,
-        duration_ms, status_code, weight AS adjusted_count, link['trace_id'] AS caller_trace_id, link['span_id'] AS caller_span_id
+        duration_ms, status_code, weight AS adjusted_count, link['trace_id'] AS caller_trace_id,
+        link['span_id'] AS caller_span_id
     FROM (
         SELECT
             time, time_nanos, trace_id, span_id, service_name, service_namespace, deployment_environment_name, kind,
-            duration_nano / 1e6 AS duration_ms, status_code, coalesce(adjusted_count, 1) AS weight, unnest(links) AS link
+            duration_nano / 1e6 AS duration_ms, status_code, coalesce(adjusted_count, 1) AS weight,
+            unnest(links) AS link
         FROM spans
         WHERE
             kind = 'CONSUMER' AND cardinality(links) > 0

@@ -11,17 +11,19 @@
 --   spans, logs                  bigint, those that happened: each stored one counts its adjusted_count
 --   points                       bigint, metric points
 --   stored_spans, stored_logs    bigint, rows; a duplicate span is a row
--- NULL where a signal has none, 0 for its counts. A duplicate span (equal service_name, time, time_nanos, trace_id and
--- span_id) counts once in `spans`.
+-- The times of a signal that sent nothing are NULL, its counts 0. A duplicate span (equal service_name, time,
+-- time_nanos, trace_id and span_id) counts once in `spans`.
 --
--- Cost: bounded by `time`, in whole days, and by `service_name`: of the days asked for every span's ids, and of logs and
--- metrics columns that take little room.
+-- Cost: bounded by `time`, in whole days, and by `service_name`: of the days asked for, the ids of every span, and of
+-- logs and metrics columns that take little room.
 SELECT
     time,
     service_name,
     service_namespace,
     deployment_environment_name,
-    array_sort(coalesce(array_agg(DISTINCT service_version) FILTER (WHERE service_version IS NOT NULL), [])) AS versions,
+    array_sort(
+        coalesce(array_agg(DISTINCT service_version) FILTER (WHERE service_version IS NOT NULL), [])
+    ) AS versions,
     count(DISTINCT instance) AS instances,
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen,
@@ -60,11 +62,12 @@ FROM (
             max(coalesce(adjusted_count, 1)) AS happened,
             count(*) AS stored
         FROM spans
-        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+        WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
         GROUP BY service_name, time, time_nanos, trace_id, span_id
     ) AS distinct_spans
     GROUP BY
-        date_trunc('day', time), service_name, service_namespace, deployment_environment_name, service_version, instance
+        date_trunc('day', time), service_name, service_namespace, deployment_environment_name, service_version,
+        instance
 
     UNION ALL
 
@@ -81,7 +84,7 @@ FROM (
         sum(coalesce(adjusted_count, 1)) AS happened,
         count(*) AS stored
     FROM logs
-    WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+    WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
     GROUP BY
         date_trunc('day', time), service_name, service_namespace, deployment_environment_name, service_version,
         coalesce(k8s_pod_name, service_instance_id, host_name)
@@ -101,7 +104,7 @@ FROM (
         NULL AS happened,
         count(*) AS stored
     FROM metrics
-    WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+    WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
     GROUP BY
         date_trunc('day', time), service_name, service_namespace, deployment_environment_name, service_version,
         coalesce(k8s_pod_name, service_instance_id, host_name)

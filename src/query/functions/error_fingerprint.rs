@@ -223,6 +223,10 @@ fn length_while(text: &[u8], fits: impl Fn(u8) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::Field;
+    use datafusion::common::ScalarValue;
+    use datafusion::config::ConfigOptions;
+
     use super::*;
 
     #[rstest::rstest]
@@ -240,5 +244,24 @@ mod tests {
         let mut pattern = String::new();
         push_pattern(text, &mut pattern);
         assert_eq!(pattern, expected);
+    }
+
+    /// Checked against Python's xxhash.
+    #[rstest::rstest]
+    #[case(&[Some("shop"), Some("Timeout"), Some("no answer from <num> after <num> s")], "9d74ad094368c480")]
+    #[case(&[Some("größe"), None], "34386291d840c1c1")]
+    #[case(&[Some("ab"), Some("")], "99fdb59a17a45d60")]
+    #[case(&[Some("a"), Some("b")], "f60759a5e1ff0d49")]
+    fn a_fingerprint_is_fixed(#[case] texts: &[Option<&str>], #[case] expected: &str) {
+        let args = texts.iter().map(|text| ColumnarValue::Scalar(ScalarValue::Utf8(text.map(str::to_owned)))).collect();
+        let args = ScalarFunctionArgs {
+            args,
+            arg_fields: Vec::new(),
+            number_rows: 1,
+            return_field: Arc::new(Field::new("fingerprint", DataType::Utf8View, true)),
+            config_options: Arc::new(ConfigOptions::default()),
+        };
+        let made = Fingerprint::default().invoke_with_args(args).unwrap().to_array(1).unwrap();
+        assert_eq!(made.as_string_view().value(0), expected);
     }
 }
