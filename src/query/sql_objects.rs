@@ -67,7 +67,17 @@ const FILES: &[(&str, &str)] = files![
     "exemplars",
     "exemplar_spans",
     "error_context",
+    "error_occurrences",
+    "errors",
+    "requests",
+    "red",
     "service_health",
+    "service_edges",
+    "services",
+    "metric_catalog",
+    "attribute_keys",
+    "attribute_values",
+    "data_quality",
 ];
 
 impl SqlObject {

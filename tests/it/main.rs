@@ -6,6 +6,7 @@
 mod support;
 
 mod bounded_reads;
+mod catalog_views;
 mod check;
 mod cli;
 mod completions;
@@ -31,4 +32,5 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod service_views;
 mod views;

@@ -3,6 +3,7 @@
 //! A function is a file here, or beside what it is the SQL side of, and a line in [`register`].
 
 mod bucket_of;
+mod error_fingerprint;
 mod has_exemplar;
 mod span_end;
 mod span_slack;
@@ -16,6 +17,7 @@ use datafusion::logical_expr::ScalarUDF;
 pub(super) use has_exemplar::HasExemplar;
 pub(super) use span_end::{SpanEnd, end_micros};
 
+use self::error_fingerprint::{Fingerprint, MessagePattern};
 use super::engine::QueryBudget;
 use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
@@ -34,6 +36,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(span_slack::SpanSlack::new(budget.span_slack)),
         ScalarUDF::from(HasExemplar::default()),
         ScalarUDF::from(bucket_of::BucketOf::default()),
+        ScalarUDF::from(MessagePattern::default()),
+        ScalarUDF::from(Fingerprint::default()),
     ];
     for function in scalar.into_iter().chain(Marker::all().map(ScalarUDF::from)) {
         registry.register_udf(Arc::new(function))?;
