@@ -166,7 +166,8 @@ async fn what_is_wrong_with_a_days_data_is_counted() {
         });
         assert_eq!(rows[1], shop, "{when}");
         shop = picked(&rows, &["service_name", "stored_points", "late_points", "lacks_spans", "lacks_metrics"]);
-        let expected = json!([["fresh", 1, 0, true, false], ["shop", 0, 0, false, true], ["worker", 1, 1, true, false]]);
+        let expected =
+            json!([["fresh", 1, 0, true, false], ["shop", 0, 0, false, true], ["worker", 1, 1, true, false]]);
         assert_eq!(shop, expected, "{when}");
         server.flush().await;
     }

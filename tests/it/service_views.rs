@@ -50,7 +50,9 @@ fn minute(row: &Value) -> i64 {
 /// The values of some columns of each row, its minute first.
 fn picked(rows: &[Value], columns: &[&str]) -> Vec<Value> {
     rows.iter()
-        .map(|row| std::iter::once(json!(minute(row))).chain(columns.iter().map(|column| row[*column].clone())).collect())
+        .map(|row| {
+            std::iter::once(json!(minute(row))).chain(columns.iter().map(|column| row[*column].clone())).collect()
+        })
         .collect()
 }
 
@@ -75,7 +77,10 @@ async fn send_calls(server: &Server) {
         // A parent that is no call: its own failure is not that of what it calls.
         failed(span(1, 4, 3, INTERNAL, 1.2, 9.0)),
         having(span(1, 5, 4, CLIENT, 1.2, 5.0), &[("db.system.name", "postgresql"), ("db.namespace", "orders")]),
-        fourfold(failed(having(span(1, 6, 4, CLIENT, 1.3, 2.0), &[("db.system", "redis"), ("server.address", "cache")]))),
+        fourfold(failed(having(
+            span(1, 6, 4, CLIENT, 1.3, 2.0),
+            &[("db.system", "redis"), ("server.address", "cache")],
+        ))),
         // One call that two spans report.
         having(span(1, 8, 4, CLIENT, 1.4, 20.0), &[("peer.service", "bank")]),
         having(span(1, 7, 8, CLIENT, 1.4, 19.0), &[("peer.service", "bank"), ("server.address", "10.0.0.1")]),
@@ -132,9 +137,8 @@ async fn a_call_is_an_edge_once_whoever_reports_it() {
     for when in ["hot", "cold"] {
         let rows = server.sql("select * from service_edges order by time, client, server").await;
         assert_eq!(json!(picked(&rows, &columns)), expected, "{when}: {rows:#?}");
-        let bounded = server
-            .sql("select * from service_edges where time = '2023-11-14T22:15:00Z' and server = 'shop'")
-            .await;
+        let bounded =
+            server.sql("select * from service_edges where time = '2023-11-14T22:15:00Z' and server = 'shop'").await;
         assert_eq!(bounded, &rows[11..], "{when}");
         let ends = ["client", "client_namespace", "client_environment", "server_namespace", "server_environment"];
         let shop_ends = picked(&rows, &ends);
@@ -230,7 +234,7 @@ const SCANS: &[(&str, usize, [usize; 4])] = &[
     ("error_occurrences", 3, [0, 3, 0, 0]),
     ("errors", 3, [0, 3, 0, 0]),
     // Spans of the days before and after, among which parents, and spans of logs, are looked for.
-    ("data_quality", 9, [3, 9, 3, 0]),
+    ("data_quality", 11, [3, 11, 3, 0]),
     ("services", 3, [0, 3, 0, 0]),
     ("metric_catalog", 1, [0, 1, 0, 0]),
     ("attribute_keys", 9, [0, 9, 0, 0]),

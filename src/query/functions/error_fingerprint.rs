@@ -95,7 +95,10 @@ impl ScalarUDFImpl for Fingerprint {
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
-        match args.iter().find(|arg| !matches!(arg, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null)) {
+        match args
+            .iter()
+            .find(|arg| !matches!(arg, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null))
+        {
             None => Ok(DataType::Utf8View),
             Some(other) => plan_err!("fingerprint takes texts, not {other}; write CAST(... AS VARCHAR)"),
         }
@@ -178,7 +181,8 @@ fn word(text: &str) -> (usize, &'static str) {
         return (number(text.as_bytes()), "<num>");
     }
     let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X"));
-    let prefixed = digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let prefixed =
+        digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let id = length >= SHORTEST_ID
         && word.bytes().all(|byte| byte.is_ascii_hexdigit())
         && word.bytes().any(|byte| byte.is_ascii_digit());
@@ -213,7 +217,8 @@ fn number(text: &[u8]) -> usize {
 
 fn starts_with_uuid(text: &[u8]) -> bool {
     let Some(uuid) = text.get(..UUID_LENGTH) else { return false };
-    let fits = |(at, byte): (usize, &u8)| if UUID_HYPHENS.contains(&at) { *byte == b'-' } else { byte.is_ascii_hexdigit() };
+    let fits =
+        |(at, byte): (usize, &u8)| if UUID_HYPHENS.contains(&at) { *byte == b'-' } else { byte.is_ascii_hexdigit() };
     uuid.iter().enumerate().all(fits) && !text.get(UUID_LENGTH).is_some_and(u8::is_ascii_alphanumeric)
 }
 
