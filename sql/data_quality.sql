@@ -27,7 +27,7 @@
 -- clock hour of the log, the 24 before or the one after.
 --
 -- Cost: bounded by `time`, in whole days: a few columns of a day's spans are read five times and of the days before and
--- after three times, a day's logs once with all their attributes and twice for their ids, its points once. The ids of
+-- after three times, a day's logs four times, one of them with all their attributes, its points once. The ids of
 -- those days' spans are held in memory, which hash joins don't spill: ask for a day at a time. A bound on
 -- `service_name` leaves out files, but not of the spans that parents and logs are looked for among.
 WITH
@@ -156,25 +156,45 @@ FROM (
         service_name,
         service_namespace,
         deployment_environment_name,
-        sum(copies) AS stored_logs,
-        sum(copies - 1) AS equal_logs,
-        sum(copies) FILTER (WHERE trace_id IS NULL OR span_id IS NULL) AS logs_without_ids,
-        sum(late) AS late_logs
+        count(*) AS stored_logs,
+        count(*) FILTER (WHERE trace_id IS NULL OR span_id IS NULL) AS logs_without_ids,
+        count(*) FILTER (WHERE ingest_time > time + INTERVAL '1 hour') AS late_logs
+    FROM logs
+    WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
+    GROUP BY date_trunc('day', time), service_name, service_namespace, deployment_environment_name
+
+    UNION ALL BY NAME
+
+    SELECT
+        date_trunc('day', time) AS time,
+        service_name,
+        service_namespace,
+        deployment_environment_name,
+        sum(copies - 1) AS equal_logs
     FROM (
         SELECT
-            service_name,
-            time,
-            trace_id,
-            span_id,
-            min(service_namespace) AS service_namespace,
-            min(deployment_environment_name) AS deployment_environment_name,
-            count(*) AS copies,
-            count(*) FILTER (WHERE ingest_time > time + INTERVAL '1 hour') AS late
-        FROM logs
-        WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
+            log.service_name,
+            log.time,
+            min(log.service_namespace) AS service_namespace,
+            min(log.deployment_environment_name) AS deployment_environment_name,
+            count(*) AS copies
+        FROM logs AS log
+        -- Most have a time of their own; to compare maps is dear.
+        LEFT SEMI JOIN (
+            SELECT service_name, time, time_nanos
+            FROM logs
+            WHERE in_asked_time(date, INTERVAL '0', INTERVAL '0')
+            GROUP BY service_name, time, time_nanos
+            HAVING count(*) > 1
+        ) AS crowded
+        ON
+            crowded.service_name = log.service_name
+            AND crowded.time = log.time
+            AND crowded.time_nanos = log.time_nanos
+        WHERE in_asked_time(log.date, INTERVAL '0', INTERVAL '0')
         GROUP BY
-            service_name, time, time_nanos, trace_id, span_id, severity_number, event_name, body, attributes,
-            resource_attributes
+            log.service_name, log.time, log.time_nanos, log.trace_id, log.span_id, log.severity_number, log.event_name,
+            log.body, log.attributes, log.resource_attributes
     ) AS distinct_logs
     GROUP BY date_trunc('day', time), service_name, service_namespace, deployment_environment_name
 

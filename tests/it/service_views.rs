@@ -234,7 +234,7 @@ const SCANS: &[(&str, usize, [usize; 4])] = &[
     ("error_occurrences", 3, [0, 3, 0, 0]),
     ("errors", 3, [0, 3, 0, 0]),
     // Spans of the days before and after, among which parents, and spans of logs, are looked for.
-    ("data_quality", 9, [3, 9, 3, 0]),
+    ("data_quality", 11, [3, 11, 3, 0]),
     ("services", 3, [0, 3, 0, 0]),
     ("metric_catalog", 1, [0, 1, 0, 0]),
     ("attribute_keys", 9, [0, 9, 0, 0]),
