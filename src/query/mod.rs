@@ -11,6 +11,7 @@
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
+//! trace/              one trace: its tree, self times, critical path
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
@@ -33,6 +34,7 @@ mod pruning;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod trace;
 mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};

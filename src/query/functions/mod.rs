@@ -2,12 +2,18 @@
 //!
 //! A function is a file here, or beside what it is the SQL side of, and a line in [`register`].
 
+mod critical_path;
+mod span_list;
+mod trace_tree;
+
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 
+use self::critical_path::CriticalPathOf;
+use self::trace_tree::TraceTreeOf;
 use super::asked_time::InAskedTime;
 use super::engine::QueryBudget;
 use super::lookup::{Attr, MapValue};
@@ -23,6 +29,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(Attr::default()),
         ScalarUDF::from(InAskedTime::default()),
         ScalarUDF::from(SpanOfLog::new(budget.span_slack)),
+        ScalarUDF::from(TraceTreeOf::default()),
+        ScalarUDF::from(CriticalPathOf::default()),
     ];
     for function in scalar {
         registry.register_udf(Arc::new(function))?;
