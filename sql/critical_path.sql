@@ -1,8 +1,8 @@
 -- critical_path(trace_id)
 -- One row a stretch of time in which the trace waited for a span itself and not for a child of it, in order of time.
 --
--- The stretches follow one another without gap or overlap from the root's start to its end: what is made faster on them
--- makes the trace faster, and what is not on them does not.
+-- The stretches follow one another without gap or overlap from the root's start to its end. A trace gets faster by what
+-- is on them, and by nothing else.
 --
 --   trace_id          text
 --   ordinal           bigint, the place in that order, from 1

@@ -21,7 +21,8 @@
 --                   span; NULL without an end
 --   share           double, of the self_ms of the whole trace; all add up to 1
 --   status_code     text
---   error           boolean, whether that is ERROR
+--   status_message  text
+--   error           boolean, whether status_code is ERROR
 --   subtree_errors  bigint, errors at and below this span: where it is 1 at an error, the error began there
 --   child_count     bigint, spans directly below
 -- A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) counts once. Of several spans with the
@@ -47,6 +48,7 @@ SELECT
     node['self_ms'] AS self_ms,
     node['share'] AS share,
     node['status_code'] AS status_code,
+    node['status_message'] AS status_message,
     coalesce(node['status_code'] = 'ERROR', false) AS error,
     node['subtree_errors'] AS subtree_errors,
     node['child_count'] AS child_count
@@ -62,6 +64,7 @@ FROM (
                 'name', name,
                 'kind', kind,
                 'status_code', status_code,
+                'status_message', status_message,
                 'time', time,
                 'time_nanos', time_nanos,
                 'duration_nano', duration_nano
@@ -77,6 +80,7 @@ FROM (
                 min(name) AS name,
                 min(kind) AS kind,
                 min(status_code) AS status_code,
+                min(status_message) AS status_message,
                 max(duration_nano) AS duration_nano
             FROM spans
             WHERE trace_id = $trace_id

@@ -15,6 +15,7 @@
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
+//! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
 //! asked_time.rs       a bound on a view's time bounds what the view reads
 //! ```
@@ -34,9 +35,11 @@ mod pruning;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod system;
 mod trace;
 mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
+pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

@@ -26,4 +26,6 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod system_tables;
+mod trace_tree;
 mod views;

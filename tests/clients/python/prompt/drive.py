@@ -70,6 +70,10 @@ def commands():
     assert re.search(r"attributes +map ", shown), shown
     shown = terminal.ask("\\d span_logs", "span_duration_ms +double")
     assert "with the span it was written in" in shown, shown
+    shown = terminal.ask("\\d trace_tree", "child_count")
+    assert "Macro trace_tree(trace_id). One row a span" in shown, shown
+    shown = terminal.ask("\\d system.files", "max_service_name +text")
+    assert re.search(r"row_count +bigint +rows", shown) and "One row a live file" in shown, shown
     terminal.ask("\\x on", "records")
     shown = terminal.ask("select body, event_name from logs where body = 'log 7';", r"1 row ")
     assert re.search(r"-\[ 1 \]-+\r?\nbody +\| log 7\r?\nevent_name \| NULL\r?\n", shown), shown
