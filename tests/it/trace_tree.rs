@@ -159,7 +159,7 @@ async fn a_dirty_trace_is_a_tree_with_a_critical_path_hot_and_cold() {
     );
     // All but the one without an id, one of them twice.
     assert_eq!(server.number(&joined).await, 12);
-    let by_path = "select node['path'] as path, count(*) as calls, sum(node['self_ms']) as ms from (select unnest(trace_tree_of(array_agg(named_struct('span_id', span_id, 'parent_span_id', parent_span_id, 'service_name', service_name, 'name', name, 'kind', kind, 'status_code', status_code, 'time', time, 'time_nanos', time_nanos, 'duration_nano', duration_nano)))) as node from (select distinct on (trace_id, span_id, name) * from spans) group by trace_id) group by path order by ms desc limit 1";
+    let by_path = "select node['path'] as path, count(*) as calls, sum(node['self_ms']) as ms from (select unnest(trace_tree_of(array_agg(named_struct('span_id', span_id, 'parent_span_id', parent_span_id, 'service_name', service_name, 'name', name, 'kind', kind, 'status_code', status_code, 'time', time, 'time_nanos', time_nanos, 'duration_nano', duration_nano)))) as node from (select distinct on (trace_id, span_id, name) * from spans) group by trace_id) group by path order by ms desc nulls last limit 1";
     let path = "shop: GET /buy > POST /charge > pay: charge > card > audit";
     assert_eq!(server.sql(by_path).await, [json!({ "path": path, "calls": 2, "ms": 60.0 })]);
 
