@@ -1,11 +1,13 @@
 //! `critical_path_of(spans)`: the segments of a trace's critical path.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, Float64Builder, Int16Builder, Int32Builder, Int64Builder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::span_list::{SpanLists, returned};
 use crate::query::trace::{Forest, critical_path};
@@ -100,6 +102,17 @@ impl ScalarUDFImpl for CriticalPathOf {
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         returned(NAME, args, &computed())
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static SAID: LazyLock<Documentation> = LazyLock::new(|| {
+            let what = "Of a list of spans, structs with the columns of table spans that it needs, the segments of their \
+                        critical path in order of time, each the span with ordinal, depth, segment_time, \
+                        segment_time_nanos, offset_ms, segment_ms and share as in the macro critical_path.";
+            let usage = "critical_path_of(array_agg(named_struct('span_id', span_id, ...)))";
+            Documentation::builder(DocSection::default(), what, usage).build()
+        });
+        Some(&SAID)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

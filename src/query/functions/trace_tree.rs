@@ -1,11 +1,13 @@
 //! `trace_tree_of(spans)`: the spans of a trace in the order of its tree, each with its place in it.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, StringBuilder};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::span_list::{SpanLists, returned};
 use crate::query::trace::{Forest, call_paths, self_times};
@@ -126,6 +128,17 @@ impl ScalarUDFImpl for TraceTreeOf {
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         returned(NAME, args, &computed())
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        static SAID: LazyLock<Documentation> = LazyLock::new(|| {
+            let what = "Of a list of spans, structs with the columns of table spans that it needs, the same spans in the order \
+                        of their trees, each with ordinal, depth, path, orphan, offset_ms, duration_ms, self_ms, share, \
+                        child_count and subtree_errors as in the macro trace_tree.";
+            let usage = "trace_tree_of(array_agg(named_struct('span_id', span_id, ...)))";
+            Documentation::builder(DocSection::default(), what, usage).build()
+        });
+        Some(&SAID)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

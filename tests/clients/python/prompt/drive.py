@@ -96,6 +96,17 @@ def commands():
     assert terminal.leave() == 0
 
 
+def own_views():
+    terminal = start(columns=120, lines=200)
+    shown = terminal.ask("\\d", "system.views")
+    assert re.search(r"latest +view +One row a service, with its last log", shown), shown
+    assert re.search(r"loud\(at_least = 3\) +macro +One row a loud service", shown), shown
+    shown = terminal.ask("\\d latest", "last +text")
+    assert "View latest. One row a service" in shown, shown
+    shown = terminal.ask("select * from loud();", "2 rows")
+    assert terminal.leave() == 0
+
+
 def errors():
     terminal = start()
     shown = terminal.ask("select body," + ENTER + "  nothing from logs;", r"\^\r?\n")
