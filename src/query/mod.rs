@@ -12,16 +12,18 @@
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
 //! trace/              one trace: its tree, self times, critical path
+//! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
 //! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
-//! asked_time.rs       a bound on a view's time bounds what the view reads
+//! asked.rs            a bound on a view's time or trace_id bounds what the view reads
+//! markers.rs          where a view reads it
 //! ```
 
 mod adapter;
-mod asked_time;
+mod asked;
 mod engine;
 mod error;
 mod file_reader;
@@ -29,7 +31,9 @@ mod filter;
 mod functions;
 mod lookup;
 mod lookup_pushdown;
+mod lookup_through_window;
 mod macros;
+mod markers;
 mod provider;
 mod pruning;
 mod span_match;

@@ -37,7 +37,7 @@ use object_store::path::Path;
 
 use super::adapter::{ContractAdapterFactory, promoted_value};
 use super::file_reader::FileStores;
-use super::pruning::{date_of, prune};
+use super::pruning::{date_of, prune, with_bound_on_start};
 use crate::buffer::TableState;
 use crate::lake::{LakeRoot, LiveFile};
 use crate::model::contract::PARTITION;
@@ -96,7 +96,7 @@ impl SignalTable {
             .with_pushdown_filters(filters.iter().any(is_lookup_by_id) && !self.has_promoted(columns))
             .with_parquet_file_reader_factory(self.stores.factory(footers));
         if let Some(predicate) = predicate {
-            source = source.with_predicate(predicate);
+            source = source.with_predicate(with_bound_on_start(predicate, &files, schema));
         }
         let rows = files.iter().map(|file| file.rows).sum::<Option<u64>>();
         let bytes: u64 = files.iter().map(|file| file.size).sum();

@@ -59,8 +59,20 @@ macro_rules! files {
 }
 
 /// The program's own, in the order in which they are listed and documented.
-const FILES: &[(&str, &str)] =
-    files!["span_logs", "traces", "trace_timeline", "service_health", "trace_tree", "critical_path"];
+const FILES: &[(&str, &str)] = files![
+    "span_logs",
+    "spans_with_logs",
+    "traces",
+    "trace_timeline",
+    "span_events",
+    "span_links",
+    "exemplars",
+    "exemplar_spans",
+    "error_context",
+    "service_health",
+    "trace_tree",
+    "critical_path",
+];
 
 impl SqlObject {
     fn new(name: Cow<'static, str>, sql: Cow<'static, str>, file: Option<PathBuf>) -> Result<Self> {

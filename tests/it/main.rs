@@ -5,20 +5,25 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounded_reads;
 mod check;
 mod cli;
 mod completions;
+mod cookbook;
 mod crash;
+mod cross_signal;
 mod durability;
 mod export;
 mod faults;
 mod handoff;
 mod http_api;
 mod import_again;
+mod known_world;
 mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod promoted_in_views;
 mod prompt;
 mod readers;
 mod request_counts;

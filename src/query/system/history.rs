@@ -29,7 +29,7 @@ use super::columns::{SystemTable, transaction_fields};
 use crate::error::Result as OwnResult;
 use crate::lake::{LakeRoot, LakeTable, TableCommit};
 use crate::model::signal::Signal;
-use crate::query::asked_time::has_subquery;
+use crate::query::asked::has_subquery;
 use crate::query::engine::Pinned;
 use crate::query::provider::{external, unqualified};
 
