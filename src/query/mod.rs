@@ -11,10 +11,12 @@
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
+//! trace/              one trace: its tree, self times, critical path
 //! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
+//! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
@@ -37,8 +39,11 @@ mod pruning;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod system;
+mod trace;
 mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
+pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

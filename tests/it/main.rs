@@ -33,4 +33,6 @@ mod senders;
 mod server_support;
 mod service_health;
 mod service_views;
+mod system_tables;
+mod trace_tree;
 mod views;
