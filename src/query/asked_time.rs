@@ -26,6 +26,7 @@ use datafusion::logical_expr::{
     binary_expr, cast, lit,
 };
 
+use super::asof_join::AsofJoin;
 use super::sql_objects::SqlObjects;
 
 const NAME: &str = "in_asked_time";
@@ -91,6 +92,7 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObject
         }
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => asked.to_vec(),
         LogicalPlan::Join(_) => asked.to_vec(),
+        other if AsofJoin::of(other).is_some() => asked.to_vec(),
         _ => Vec::new(),
     };
     let view: Vec<Bound> = match &plan {
@@ -106,6 +108,7 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObject
     let plan = plan.map_subqueries(|subquery| bound(subquery, &[], &view, objects).map(Transformed::yes)).data()?;
     let keeps = match &plan {
         LogicalPlan::Join(join) => keeps_rows(join.join_type),
+        other if AsofJoin::of(other).is_some() => [true, false],
         _ => [true, true],
     };
     let mut keeps = keeps.into_iter();

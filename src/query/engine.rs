@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::asked_time::bound_views;
+use super::asof_join::with_asof_joins;
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
@@ -149,6 +150,7 @@ impl QueryEngine {
         let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::default()) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        let state = with_asof_joins(state);
         let stores = FileStores::new(&root, budget.small_files);
         let planner = Planner { root, stores, objects, state };
         Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })

@@ -16,10 +16,12 @@
 //! macros.rs           calls of macros, written out
 //! view_order.rs       the order that a view ends with
 //! asked_time.rs       a bound on a view's time bounds what the view reads
+//! asof_join/          each row of one table with the nearest of another
 //! ```
 
 mod adapter;
 mod asked_time;
+mod asof_join;
 mod engine;
 mod error;
 mod file_reader;
