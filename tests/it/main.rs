@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asof_join;
 mod check;
 mod cli;
 mod completions;
