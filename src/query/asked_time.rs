@@ -106,6 +106,15 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObject
         other => other,
     };
     let plan = plan.map_subqueries(|subquery| bound(subquery, &[], &view, objects).map(Transformed::yes)).data()?;
+    // What a bound on the left of a temporal join says of its right.
+    let implied: Vec<Bound> = match AsofJoin::of(&plan) {
+        Some(join) => own
+            .iter()
+            .flat_map(|bound| join.implied_bounds(&bound.column, bound.op, &bound.value))
+            .map(|(column, op, value)| Bound { column, op, value })
+            .collect(),
+        None => Vec::new(),
+    };
     let keeps = match &plan {
         LogicalPlan::Join(join) => keeps_rows(join.join_type),
         other if AsofJoin::of(other).is_some() => [true, false],
@@ -114,9 +123,8 @@ fn bound(plan: LogicalPlan, asked: &[Bound], view: &[Bound], objects: &SqlObject
     let mut keeps = keeps.into_iter();
     plan.map_children(|child| {
         // A filter on a side whose rows the join may drop or fill with NULLs is a filter on the join, not on the side.
-        let keeps = keeps.next().unwrap_or(false);
-        let own: Vec<Bound> =
-            own.iter().filter(|bound| keeps && child.schema().has_column(&bound.column)).cloned().collect();
+        let asked = if keeps.next().unwrap_or(false) { &own } else { &implied };
+        let own: Vec<Bound> = asked.iter().filter(|bound| child.schema().has_column(&bound.column)).cloned().collect();
         bound(child, &own, &view, objects).map(Transformed::yes)
     })
     .data()

@@ -48,9 +48,7 @@ fn sum(service: &str, instance: &str, name: &str, points: &[(f64, &str, f64)]) -
 
 /// Second, pool and value.
 fn data_points(points: &[(f64, &str, f64)]) -> Vec<Value> {
-    let point = |(second, pool, value): &(f64, &str, f64)| {
-        json!({ "timeUnixNano": nanos(*second), "asDouble": value, "attributes": attributes(&[("pool", pool)]) })
-    };
+    let point = |(second, pool, value): &(f64, &str, f64)| json!({ "timeUnixNano": nanos(*second), "asDouble": value, "attributes": attributes(&[("pool", pool)]) });
     points.iter().map(point).collect()
 }
 
@@ -202,14 +200,22 @@ async fn a_bound_on_the_left_leaves_out_files_of_both_sides() {
     assert_eq!(all, [each("logs", 1), each("metrics", 2), each("spans", 1)].concat());
     let bounded = files(&server, &format!("select * from metric_at('queue') where {on_the_15th}")).await;
     assert_eq!(bounded, [day("logs", 15), day("metrics", 15), day("metrics", 15), day("spans", 15)]);
-    let of_logs = format!("with m as (select * from metric_at('queue') as a where signal = 'log') select time, metric_value from m where {on_the_15th}");
+    let of_logs = format!(
+        "with m as (select * from metric_at('queue') as a where signal = 'log') select time, metric_value from m where {on_the_15th}"
+    );
     assert_eq!(files(&server, &of_logs).await, [day("logs", 15), day("metrics", 15), day("metrics", 15)]);
     // As far as the tolerance reaches: a day and two hours before, but not two days.
-    let far = files(&server, "select * from metric_at('queue', interval '26 hours') where signal = 'span' and time = '2023-11-16T22:14:00Z'").await;
+    let far = files(
+        &server,
+        "select * from metric_at('queue', interval '26 hours') where signal = 'span' and time = '2023-11-16T22:14:00Z'",
+    )
+    .await;
     assert_eq!(far, [day("metrics", 15), day("metrics", 15), day("metrics", 16), day("metrics", 16), day("spans", 16)]);
 
     let join = |condition: &str| {
-        format!("select l.body, m.value from logs l asof join metrics m match_condition ({condition}) using (service_name)")
+        format!(
+            "select l.body, m.value from logs l asof join metrics m match_condition ({condition}) using (service_name)"
+        )
     };
     // Without a tolerance only what is later is left out.
     let until = format!("{} where l.{}", join("l.time >= m.time"), on_the_15th.replace("and time", "and l.time"));
@@ -218,6 +224,15 @@ async fn a_bound_on_the_left_leaves_out_files_of_both_sides() {
     let after = format!("{after} where l.time > '2023-11-15T12:00:00Z' and l.time <= '2023-11-15T22:14:00Z'");
     assert_eq!(files(&server, &after).await, [day("logs", 15), day("metrics", 15), day("metrics", 16)]);
     assert_eq!(server.sql(&after).await, [json!({ "body": "b", "value": 1.0 })]);
+    // A view on the right is bounded too, by way of its own tables.
+    let of_view = format!(
+        "select l.body, h.memory from logs l asof join service_health h
+         match_condition (l.time >= h.time and l.time - h.time <= interval '5 minutes') using (service_name)
+         where l.{}",
+        on_the_15th.replace("and time", "and l.time")
+    );
+    let read = files(&server, &of_view).await;
+    assert!(read.len() > 3 && read.iter().all(|file| file.ends_with(" 2023-11-15")), "{read:?}");
     // A key that the left is asked for is asked of the right: no file has it.
     let of_zoo = format!("{} where service_name = 'zoo'", join("l.time >= m.time"));
     assert_eq!(files(&server, &of_zoo).await, Vec::<String>::new());

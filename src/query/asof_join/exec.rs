@@ -239,7 +239,11 @@ impl ExecutionPlan for AsofJoinExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let partitions = |side: &Side| side.plan.output_partitioning().partition_count();
         if partitions(&self.left) != partitions(&self.right) {
-            return internal_err!("the sides of an AsofJoin have {} and {} partitions", partitions(&self.left), partitions(&self.right));
+            return internal_err!(
+                "the sides of an AsofJoin have {} and {} partitions",
+                partitions(&self.left),
+                partitions(&self.right)
+            );
         }
         let batch_size = context.session_config().batch_size();
         let left = self.left.plan.execute(partition, Arc::clone(&context))?;

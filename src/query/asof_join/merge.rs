@@ -21,7 +21,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::Result;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::metrics::BaselineMetrics;
+use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use futures::StreamExt;
 
 use super::condition::Nearest;
@@ -118,8 +118,7 @@ impl Merge {
         let elapsed = self.metrics.elapsed_compute().clone();
         loop {
             if let Some(batch) = self.output.next_completed_batch() {
-                self.metrics.record_output(batch.num_rows());
-                return Ok(Some(batch));
+                return Ok(Some(batch.record_output(&self.metrics)));
             }
             if self.current.is_none() {
                 match self.left.next().await? {
@@ -135,12 +134,13 @@ impl Merge {
                     }
                 }
             }
-            if self.head.is_none() && !self.right.ended {
-                if let Some(batch) = self.right.next().await? {
-                    let _timer = elapsed.timer();
-                    self.head = Some(Arc::new(self.encode(&self.right, batch, None)?));
-                    self.passed = 0;
-                }
+            if self.head.is_none()
+                && !self.right.ended
+                && let Some(batch) = self.right.next().await?
+            {
+                let _timer = elapsed.timer();
+                self.head = Some(Arc::new(self.encode(&self.right, batch, None)?));
+                self.passed = 0;
             }
             let _timer = elapsed.timer();
             self.answer()?;

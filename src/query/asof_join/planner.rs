@@ -19,9 +19,7 @@ impl RelationPlanner for AsofPlanner {
         context: &mut dyn RelationPlannerContext,
     ) -> Result<RelationPlanning> {
         let (from, alias) = match relation {
-            TableFactor::NestedJoin { table_with_joins, alias }
-                if matches!(table_with_joins.joins.as_slice(), [join] if matches!(join.join_operator, JoinOperator::AsOf { .. })) =>
-            {
+            TableFactor::NestedJoin { table_with_joins, alias } if matches!(table_with_joins.joins.as_slice(), [join] if matches!(join.join_operator, JoinOperator::AsOf { .. })) => {
                 (*table_with_joins, alias)
             }
             other => return Ok(RelationPlanning::Original(Box::new(other))),
@@ -56,9 +54,8 @@ impl RelationPlanner for AsofPlanner {
 
 /// The join by columns of the same name, which then are there once: the left's.
 fn using(left: LogicalPlan, right: LogicalPlan, names: &[String], matching: Match) -> Result<LogicalPlan> {
-    let column = |plan: &LogicalPlan, name: &str| {
-        plan.schema().qualified_field_with_unqualified_name(name).map(Column::from)
-    };
+    let column =
+        |plan: &LogicalPlan, name: &str| plan.schema().qualified_field_with_unqualified_name(name).map(Column::from);
     let mut keys = Keys::default();
     for name in names {
         keys.equal.push((Expr::Column(column(&left, name)?), Expr::Column(column(&right, name)?)));

@@ -20,7 +20,7 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Column, DFSchema, JoinType, Result, ScalarValue};
 use datafusion::logical_expr::logical_plan::Filter;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
-use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, lit};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, cast, lit};
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::push_down_filter::PushDownFilter;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
@@ -68,9 +68,10 @@ impl OptimizerRule for PushDownThroughAsofJoins {
 
 /// Moves what a filter asks of the left columns below the join.
 fn push_below(filter: &Filter, join: &AsofJoin) -> Result<Transformed<LogicalPlan>> {
-    let (of_left, others): (Vec<Expr>, Vec<Expr>) = split_conjunction_owned(filter.predicate.clone())
-        .into_iter()
-        .partition(|part| is_plain(part) && part.column_refs().iter().all(|column| join.left.schema().has_column(column)));
+    let (of_left, others): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter.predicate.clone()).into_iter().partition(|part| {
+            is_plain(part) && part.column_refs().iter().all(|column| join.left.schema().has_column(column))
+        });
     let Some(of_left) = conjunction(of_left) else {
         return Ok(Transformed::no(LogicalPlan::Filter(filter.clone())));
     };
@@ -115,36 +116,72 @@ fn implied_by_times(join: &AsofJoin) -> Result<Vec<Expr>> {
     let mut implied = Vec::new();
     for bound in &asked {
         let Some((op, value)) = bound_of(bound, left) else { continue };
-        let (near, far) = match (op, join.nearest.is_backward()) {
-            (Operator::Eq, _) => (true, true),
-            (Operator::Lt | Operator::LtEq, is_backward) => (is_backward, !is_backward),
-            (_, is_backward) => (!is_backward, is_backward),
-        };
-        let (until, from) = if join.nearest.is_backward() {
-            (Operator::LtEq, Operator::GtEq)
-        } else {
-            (Operator::GtEq, Operator::LtEq)
-        };
-        if near {
-            let op = if op == Operator::Eq { until } else { op };
-            implied.push(binary_expr(right.clone(), op, lit(value.clone())));
-        }
-        if far && let Some(farthest) = farthest_from(join, value) {
-            implied.push(binary_expr(right.clone(), from, lit(farthest)));
-        }
+        let bounds = of_right_times(join, op, value, |time| farthest_from(join, time));
+        implied.extend(bounds.into_iter().map(|(op, value)| binary_expr(right.clone(), op, lit(value))));
     }
     Ok(implied)
 }
 
+impl AsofJoin {
+    /// What `column op value` on the left says of the right: columns, operators and values. For views, whose bounds are
+    /// known before there are literals.
+    pub(in crate::query) fn implied_bounds(
+        &self,
+        column: &Column,
+        op: Operator,
+        value: &Expr,
+    ) -> Vec<(Column, Operator, Expr)> {
+        let (Expr::Column(left), Expr::Column(right)) = &self.times else { return Vec::new() };
+        let (Ok(time), true) = (self.times.0.get_type(self.left.schema()), left == column) else { return Vec::new() };
+        let farthest = |value: &Expr| {
+            let (sign, distance) = distance_of(self)?;
+            is_steady(distance, &time)
+                .then(|| binary_expr(cast(value.clone(), time.clone()), sign, lit(distance.clone())))
+        };
+        let bounds = of_right_times(self, op, value, farthest);
+        bounds.into_iter().map(|(op, value)| (right.clone(), op, value)).collect()
+    }
+}
+
+/// The bounds on right times that a bound on left times implies: one as it is, on the side where the left time lies, and
+/// one that is as far away as a match may be.
+fn of_right_times<T: Clone>(
+    join: &AsofJoin,
+    op: Operator,
+    value: &T,
+    farthest: impl Fn(&T) -> Option<T>,
+) -> Vec<(Operator, T)> {
+    let is_backward = join.nearest.is_backward();
+    let (until, from) = if is_backward { (Operator::LtEq, Operator::GtEq) } else { (Operator::GtEq, Operator::LtEq) };
+    let is_upper = matches!(op, Operator::Lt | Operator::LtEq);
+    let mut bounds = Vec::new();
+    if op == Operator::Eq {
+        bounds.push((until, value.clone()));
+    } else if is_upper == is_backward {
+        bounds.push((op, value.clone()));
+    }
+    if op == Operator::Eq || is_upper != is_backward {
+        bounds.extend(farthest(value).map(|value| (from, value)));
+    }
+    bounds
+}
+
+/// How far away, and which way, a match may be.
+fn distance_of(join: &AsofJoin) -> Option<(Operator, &ScalarValue)> {
+    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = &join.limit.as_ref()?.time else { return None };
+    match right.as_ref() {
+        Expr::Literal(distance, _) if **left == join.times.0 => Some((*op, distance)),
+        _ => None,
+    }
+}
+
 /// The right time that is farthest away and still matches a left time, if later left times never reach farther back.
 fn farthest_from(join: &AsofJoin, time: &ScalarValue) -> Option<ScalarValue> {
-    let limit = &join.limit.as_ref()?.time;
-    let Expr::BinaryExpr(BinaryExpr { left, op, right }) = limit else { return None };
-    let Expr::Literal(distance, _) = right.as_ref() else { return None };
-    if **left != join.times.0 || !is_steady(distance, &time.data_type()) {
+    let (sign, distance) = distance_of(join)?;
+    if !is_steady(distance, &time.data_type()) {
         return None;
     }
-    let farthest = match op {
+    let farthest = match sign {
         Operator::Minus => time.sub_checked(distance),
         Operator::Plus => time.add_checked(distance),
         _ => return None,
