@@ -20,10 +20,12 @@
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
+//! asof_join/          each row of one table with the nearest of another
 //! ```
 
 mod adapter;
 mod asked;
+mod asof_join;
 mod engine;
 mod error;
 mod file_reader;

@@ -82,6 +82,7 @@ const FILES: &[(&str, &str)] = files![
     "data_quality",
     "trace_tree",
     "critical_path",
+    "metric_at",
 ];
 
 impl SqlObject {

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asof_join;
 mod bounded_reads;
 mod catalog_views;
 mod check;
