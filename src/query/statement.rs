@@ -1,7 +1,8 @@
-//! SQL text to one statement, with `attr('k')` written out.
+//! SQL text to one statement, with `attr('k')`, `increase()` and their like written out.
 //!
 //! `attr('k')` names no column, so it is given the three maps before planning: unqualified, or those of the table
-//! that `attr(l, 'k')` names. What it then looks up is decided in `lookup.rs` and `adapter.rs`.
+//! that `attr(l, 'k')` names. What it then looks up is decided in `lookup.rs` and `adapter.rs`. Likewise a function that
+//! takes many columns of its table may be called without them; `functions/` says which.
 
 use std::ops::ControlFlow;
 
@@ -16,6 +17,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::from_datafusion;
+use super::functions::columns_behind;
 use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
@@ -42,7 +44,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         return Err(Error::invalid("one statement at a time; send the others on their own"));
     }
     let mut statement = first;
-    write_out_attr(&mut statement)?;
+    write_out_columns(&mut statement)?;
     Ok(statement)
 }
 
@@ -96,28 +98,33 @@ fn at_the_end(error: Error, sql: &str) -> Error {
     error.with_position(Some(Position { line, column }))
 }
 
-fn write_out_attr(statement: &mut Statement) -> Result<()> {
+fn write_out_columns(statement: &mut Statement) -> Result<()> {
     match statement {
-        Statement::Statement(statement) => match statement.visit(&mut AttrWriter) {
+        Statement::Statement(statement) => match statement.visit(&mut ColumnWriter) {
             ControlFlow::Break(message) => Err(Error::invalid(message)),
             ControlFlow::Continue(()) => Ok(()),
         },
-        Statement::Explain(explain) => write_out_attr(&mut explain.statement),
+        Statement::Explain(explain) => write_out_columns(&mut explain.statement),
         _ => Ok(()),
     }
 }
 
-struct AttrWriter;
+struct ColumnWriter;
 
-impl VisitorMut for AttrWriter {
+impl VisitorMut for ColumnWriter {
     type Break = String;
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        if !function.name.to_string().eq_ignore_ascii_case("attr") {
+        let name = function.name.to_string();
+        let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+        if let Some(columns) = columns_behind(&name, list.args.len()) {
+            list.args.extend(columns.iter().map(|column| column_arg(None, column)));
             return ControlFlow::Continue(());
         }
-        let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+        if !name.eq_ignore_ascii_case("attr") {
+            return ControlFlow::Continue(());
+        }
         let (table, key) = match list.args.as_slice() {
             [key] => (None, key.clone()),
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(table))), key] => {
@@ -161,6 +168,13 @@ mod tests {
     #[case("explain select 1 from logs where ATTR('k') = 'v'", "resource_attributes, 'k') = 'v'")]
     fn attr_is_given_its_maps(#[case] sql: &str, #[case] expected: &str) {
         let text = parse(sql).unwrap().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_function_is_given_the_columns_it_needs() {
+        let text = parse("select rate(), histogram_quantile(0.5) from metrics").unwrap().to_string();
+        let expected = "rate(series_id, time, start_time, temporality, value, is_monotonic), histogram_quantile(0.5, count, sum,";
         assert!(text.contains(expected), "{text}");
     }
 
