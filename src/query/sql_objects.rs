@@ -57,7 +57,7 @@ macro_rules! files {
 }
 
 /// The program's own, in the order in which they are listed and documented.
-const FILES: &[(&str, &str)] = files!["span_logs", "traces", "trace_timeline", "service_health"];
+const FILES: &[(&str, &str)] = files!["span_logs", "traces", "trace_timeline", "service_health", "metric_quantile"];
 
 impl SqlObject {
     fn new(name: Cow<'static, str>, sql: Cow<'static, str>) -> Result<Self> {

@@ -11,11 +11,11 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::dialect::QueryDialect;
 use super::error::from_datafusion;
 use super::functions::columns_behind;
 use crate::error::{Error, Position, Result};
@@ -34,7 +34,7 @@ const MAX_OPERATORS: usize = 5_000;
 pub(super) fn parse(sql: &str) -> Result<Statement> {
     check_length(sql)?;
     let mut parser = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&QueryDialect)
         .with_recursion_limit(MAX_DEPTH)
         .build()
         .map_err(from_datafusion)?;
@@ -63,8 +63,7 @@ pub(super) fn check_expression(text: &str) -> Result<()> {
 pub(super) fn parse_expression(text: &str) -> Result<Expr> {
     check_length(text)?;
     let failed = |error: ParserError| at_the_end(from_datafusion(DataFusionError::SQL(Box::new(error), None)), text);
-    let mut parser =
-        Parser::new(&GenericDialect {}).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
+    let mut parser = Parser::new(&QueryDialect).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
     let expression = parser.parse_expr().map_err(failed)?;
     parser.expect_token(&Token::EOF).map_err(failed)?;
     Ok(expression)
@@ -74,7 +73,7 @@ pub(super) fn parse_expression(text: &str) -> Result<Expr> {
 /// own limit, and which is let go of by recursion.
 fn check_length(sql: &str) -> Result<()> {
     // A text that is no SQL is the parser's to report.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let Ok(tokens) = Tokenizer::new(&QueryDialect, sql).tokenize() else { return Ok(()) };
     let operators = tokens.iter().filter(|token| match token {
         Token::Word(word) => word.keyword != Keyword::NoKeyword,
         Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) | Token::Period => false,
@@ -174,7 +173,8 @@ mod tests {
     #[test]
     fn a_function_is_given_the_columns_it_needs() {
         let text = parse("select rate(), histogram_quantile(0.5) from metrics").unwrap().to_string();
-        let expected = "rate(series_id, time, start_time, temporality, value, is_monotonic), histogram_quantile(0.5, count, sum,";
+        let expected =
+            "rate(series_id, time, start_time, temporality, value, is_monotonic), histogram_quantile(0.5, count, sum,";
         assert!(text.contains(expected), "{text}");
     }
 

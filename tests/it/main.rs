@@ -12,6 +12,7 @@ mod crash;
 mod durability;
 mod export;
 mod faults;
+mod functions;
 mod handoff;
 mod http_api;
 mod import_again;

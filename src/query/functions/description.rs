@@ -103,8 +103,7 @@ mod tests {
     /// The part of docs/sql.md between its marks is what the descriptions say; TELESTRATA_UPDATE_DOCS=1 writes it anew.
     #[test]
     fn the_documentation_says_what_the_functions_say() {
-        const BEGIN: &str =
-            "<!-- functions: made from src/query/functions/ by TELESTRATA_UPDATE_DOCS=1 cargo test --lib functions_say -->\n";
+        const BEGIN: &str = "<!-- functions: made from src/query/functions/ by TELESTRATA_UPDATE_DOCS=1 cargo test --lib functions_say -->\n";
         const END: &str = "<!-- end of functions -->\n";
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sql.md");
         let text = std::fs::read_to_string(path).unwrap();

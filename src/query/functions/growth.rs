@@ -23,8 +23,9 @@ pub(super) const DELTA_VALUE: Description = Description {
         "(series_id, time, start_time, temporality, value, is_monotonic) OVER (...)",
     ],
     meaning: "A window function: what a counter or sum grew by since its series' point before, by the rules of `increase`; double. \
-        `delta_value() OVER (PARTITION BY series_id)` takes the columns of `metrics` by their names. The answer is each point's own whatever the \
-        window's partition and order, since the function goes by series and time itself; `PARTITION BY series_id` is what spreads the work. \
+        `delta_value() OVER (PARTITION BY series_id)` takes the columns of `metrics` by their names. The function goes by series and time itself, whatever the \
+        window's partition and order: `PARTITION BY series_id` spreads the work, a wider partition only lets more series be seen to have \
+        begun within it. \
         A DELTA point's value is passed on. NULL for the first point of a series, unless the series began within what is looked at, \
         for the second of two points of one series and time, for gauges, and for NULL, NaN and infinite values. Sums of it by any \
         bucket of time lack nothing but that first step: ask from a while before the first bucket.",

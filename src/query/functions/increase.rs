@@ -19,12 +19,16 @@ pub(super) const SUM_COLUMNS: &[&str] = &["series_id", "time", "start_time", "te
 
 pub(super) const INCREASE: Description = Description {
     name: "increase",
-    forms: &["()", "(series_id, time, start_time, temporality, value)", "(series_id, time, start_time, temporality, value, is_monotonic)"],
+    forms: &[
+        "()",
+        "(series_id, time, start_time, temporality, value)",
+        "(series_id, time, start_time, temporality, value, is_monotonic)",
+    ],
     meaning: "An aggregate: what the counters and sums of a group grew by, added up over its series; double. `increase()` takes the \
         columns of `metrics` by their names. DELTA points are added up; of CUMULATIVE ones each is taken less the one before it in its series, \
         in full where the series began anew: its `start_time` is after the point before, or its value fell. The first point of a \
         series counts in full if the series began within what is looked at (its `start_time` is no earlier than the group's earliest point, or \
-        no farther back than the series' shortest step), and is where counting begins otherwise; nothing is extrapolated. So a group by \
+        no farther back than the shortest of its steps, if it has two), and is where counting begins otherwise; nothing is extrapolated. So a group by \
         minutes lacks the growth between its minutes: add up `delta_value()` there, which lacks nothing. A sum that is not monotonic may \
         fall. A point that is stored twice counts once (the larger value of two). Gauges, NULL, NaN and infinite values do not count; \
         NULL where no growth is known. Memory: some 50 bytes a point of the group.",
@@ -35,7 +39,11 @@ pub(super) const INCREASE: Description = Description {
 
 pub(super) const RATE: Description = Description {
     name: "rate",
-    forms: &["()", "(series_id, time, start_time, temporality, value)", "(series_id, time, start_time, temporality, value, is_monotonic)"],
+    forms: &[
+        "()",
+        "(series_id, time, start_time, temporality, value)",
+        "(series_id, time, start_time, temporality, value, is_monotonic)",
+    ],
     meaning: "An aggregate: `increase` a second, over the time from the group's earliest point to its latest; double. As in Prometheus, a \
         series that is not seen at one end of that time is taken to go on there as it did, if the end is within 1.1 of its mean step, and for \
         half a step otherwise; not before a start that is known, nor below zero. So series that are sampled at different seconds add up \

@@ -88,10 +88,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
     for function in aggregate {
         registry.register_udaf(Arc::new(function))?;
     }
-    let window = [
-        WindowUDF::from(growth::GrowthOfPoint::of_values()),
-        WindowUDF::from(growth::GrowthOfPoint::of_histograms()),
-    ];
+    let window =
+        [WindowUDF::from(growth::GrowthOfPoint::of_values()), WindowUDF::from(growth::GrowthOfPoint::of_histograms())];
     for function in window {
         registry.register_udwf(Arc::new(function))?;
     }

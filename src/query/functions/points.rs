@@ -173,7 +173,10 @@ fn beats<V: Quantity>(point: &Point<V>, other: &Point<V>) -> bool {
         (true, _) => true,
         (_, true) => false,
         // Equal values: the earlier start, and any before none.
-        _ => (point.cumulative, point.start.is_none(), point.start) < (other.cumulative, other.start.is_none(), other.start),
+        _ => {
+            (point.cumulative, point.start.is_none(), point.start)
+                < (other.cumulative, other.start.is_none(), other.start)
+        }
     }
 }
 
@@ -265,7 +268,8 @@ impl<S: Summary> GroupsAccumulator for Collected<S> {
     ) -> Result<()> {
         self.group_count = self.group_count.max(total_num_groups);
         let (points, keep) = kept(&self.summary, values, opt_filter)?;
-        let groups = group_indices.iter().zip(keep.iter()).filter(|(_, keep)| *keep == Some(true)).map(|(group, _)| *group);
+        let groups =
+            group_indices.iter().zip(keep.iter()).filter(|(_, keep)| *keep == Some(true)).map(|(group, _)| *group);
         self.push(points, groups);
         Ok(())
     }
@@ -285,6 +289,17 @@ impl<S: Summary> GroupsAccumulator for Collected<S> {
         self.group_count = self.group_count.max(total_num_groups);
         let [state] = values else { return internal_err!("the state of points is one list") };
         let lists: &ListArray = state.as_list();
+        if lists.null_count() == 0 {
+            let offsets = lists.value_offsets();
+            let (start, end) = (offsets[0] as usize, offsets[lists.len()] as usize);
+            let points = lists.values().slice(start, end - start);
+            let groups = group_indices
+                .iter()
+                .enumerate()
+                .flat_map(|(row, group)| std::iter::repeat_n(*group, lists.value_length(row) as usize));
+            self.push(points.as_struct().clone(), groups);
+            return Ok(());
+        }
         for (row, group) in group_indices.iter().enumerate().filter(|(row, _)| lists.is_valid(*row)) {
             let points = lists.value(row);
             self.push(points.as_struct().clone(), std::iter::repeat_n(*group, points.len()));
@@ -344,9 +359,11 @@ impl<S: Summary> Accumulator for OneGroup<S> {
         self.0.update_batch(values, &vec![0; rows], None, 1)
     }
 
+    /// Keeps the points: a running window asks again.
     fn evaluate(&mut self) -> Result<ScalarValue> {
+        let (batches, groups, bytes) = (self.0.batches.clone(), self.0.groups.clone(), self.0.bytes);
         let answer = self.0.evaluate(EmitTo::All)?;
-        self.0.group_count = 1;
+        (self.0.batches, self.0.groups, self.0.bytes, self.0.group_count) = (batches, groups, bytes, 1);
         ScalarValue::try_from_array(&answer, 0)
     }
 

@@ -8,7 +8,8 @@
 //!                                               or the value can't have grown from that one (it fell)
 //!             value                             the first point, if the series began within what is looked at: its
 //!                                               start_time is no earlier than the earliest point of all, or no
-//!                                               farther back than the series' shortest step (and a tenth)
+//!                                               farther back than the shortest of its steps (and a tenth), of
+//!                                               which there are two, since one may be a gap
 //!             unknown                           any other first point: what it grew by was before
 //! ```
 //! A start_time equal to the point's time is unknown, and marks nothing. Source: OpenTelemetry's metrics data model,
@@ -65,7 +66,7 @@ impl<V> Point<V> {
 /// time of all that is looked at.
 pub(super) fn growths<V: Quantity>(points: &[Point<V>], earliest: i64) -> Vec<Option<Growth<V>>> {
     let steps = points.iter().zip(points.iter().skip(1)).map(|(before, after)| after.time.saturating_sub(before.time));
-    let step = steps.min();
+    let step = if points.len() > 2 { steps.min() } else { None };
     let mut before: Option<&Point<V>> = None;
     let mut growths = Vec::with_capacity(points.len());
     for point in points {
@@ -149,9 +150,10 @@ mod tests {
     #[case::an_unknown_start(&[(100, 100, 5.0), (100, 110, 8.0)], &[None, Some(3.0)])]
     #[case::an_unknown_start_between(&[(1, 100, 5.0), (110, 110, 8.0), (110, 120, 9.0)], &[None, Some(3.0), Some(1.0)])]
     #[case::an_overlap(&[(1, 100, 5.0), (50, 110, 8.0)], &[None, Some(3.0)])]
-    #[case::the_true_first(&[(90, 100, 5.0), (90, 110, 8.0)], &[Some(5.0), Some(3.0)])]
-    #[case::a_tenth_late(&[(89, 100, 5.0), (89, 110, 8.0)], &[Some(5.0), Some(3.0)])]
-    #[case::farther_back(&[(88, 100, 5.0), (88, 110, 8.0)], &[None, Some(3.0)])]
+    #[case::the_true_first(&[(90, 100, 5.0), (90, 110, 8.0), (90, 120, 8.0)], &[Some(5.0), Some(3.0), Some(0.0)])]
+    #[case::a_tenth_late(&[(89, 100, 5.0), (89, 110, 8.0), (89, 999, 9.0)], &[Some(5.0), Some(3.0), Some(1.0)])]
+    #[case::farther_back(&[(88, 100, 5.0), (88, 110, 8.0), (88, 120, 8.0)], &[None, Some(3.0), Some(0.0)])]
+    #[case::one_step_may_be_a_gap(&[(90, 100, 5.0), (90, 110, 8.0)], &[None, Some(3.0)])]
     #[case::one_point(&[(95, 100, 5.0)], &[None])]
     #[case::across_a_gap(&[(1, 100, 5.0), (1, 9_000, 50.0)], &[None, Some(45.0)])]
     fn a_counter_grows(#[case] points: &[Given], #[case] expected: &[Option<f64>]) {

@@ -31,8 +31,7 @@ pub(super) const DESCRIPTION: Description = Description {
     meaning: "The start of the bucket that `time` is in, in the type of `time`. The width is a constant: an INTERVAL, or a \
         text as `'5 minutes'`, `'1h30m'`, `'1 month'`, or Grafana's `'60.000s'` (`m` is minutes). Buckets are in UTC. Months, quarters and \
         years are the calendar's, counted from 2000-01-01; all else is counted from Monday 2000-01-03, so weeks begin on \
-        Mondays; or from `origin`. `time_bucket(w, time) >= x`, with `x` the start of a bucket, leaves out files as a bound on \
-        `time` does; with any other `x` the answer is right, but bound `time` too.",
+        Mondays; or from `origin`. A comparison of it with a constant leaves out files as one of `time` does.",
     source: "TimescaleDB's time_bucket, PostgreSQL's date_bin",
     example: "SELECT time_bucket('5 minutes', time) AS t, count(*) FROM logs GROUP BY t ORDER BY t",
     short: None,
@@ -100,17 +99,10 @@ impl TimeBucket {
         self.date_bin.invoke_with_args(ScalarFunctionArgs { args: values, ..args.clone() })
     }
 
-    /// The bucket of a timestamp, and the start of the next, if this is the start of a bucket.
+    /// The times whose bucket is this, from the first to before the last. Where it is no bucket, there are none: both
+    /// are where the next bucket begins, so that what is compared with it is on the right side.
     fn bounds(&self, width: Width, origin: i64, time: &ScalarValue) -> Option<(ScalarValue, ScalarValue)> {
-        let (start, unit) = count_of(time)?;
-        let next = match width {
-            Width::Nanos(nanos) => start.checked_add(nanos / nanos_per(unit))?,
-            Width::Months(months) => {
-                let date = chrono::DateTime::from_timestamp_nanos(start.checked_mul(nanos_per(unit))?);
-                let next = date.checked_add_months(Months::new(months.unsigned_abs()))?;
-                next.timestamp_nanos_opt()? / nanos_per(unit)
-            }
-        };
+        let (given, unit) = count_of(time)?;
         let bucket = |count: i64| {
             let args = ScalarFunctionArgs {
                 args: Vec::new(),
@@ -124,9 +116,19 @@ impl TimeBucket {
                 ColumnarValue::Array(_) => None,
             }
         };
+        let start = bucket(given)?;
+        let next = match width {
+            Width::Nanos(nanos) => start.checked_add(nanos / nanos_per(unit))?,
+            Width::Months(months) => {
+                let date = chrono::DateTime::from_timestamp_nanos(start.checked_mul(nanos_per(unit))?);
+                let next = date.checked_add_months(Months::new(months.unsigned_abs()))?;
+                next.timestamp_nanos_opt()? / nanos_per(unit)
+            }
+        };
         // A width finer than the type's unit, or months from the 31st, have no such bounds.
-        let fits = bucket(start)? == start && bucket(next)? == next && bucket(next.checked_sub(1)?)? == start;
-        fits.then_some((like(time, start)?, like(time, next)?))
+        let fits = bucket(next)? == next && bucket(next.checked_sub(1)?)? == start;
+        let first = if given == start { start } else { next };
+        fits.then_some((like(time, first)?, like(time, next)?))
     }
 }
 
@@ -200,9 +202,8 @@ impl ScalarUDFImpl for TimeBucket {
     }
 
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
-        let constant = |place: usize| {
-            input.get(place).is_none_or(|arg| arg.sort_properties == SortProperties::Singleton)
-        };
+        let constant =
+            |place: usize| input.get(place).is_none_or(|arg| arg.sort_properties == SortProperties::Singleton);
         match input.get(1) {
             Some(time) if constant(0) && constant(2) => Ok(time.sort_properties),
             _ => Ok(SortProperties::Unordered),

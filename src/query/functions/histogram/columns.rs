@@ -3,8 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder, ListArray,
-    ListBuilder, StructArray, new_null_array,
+    Array, ArrayRef, AsArray, Float64Array, Float64Builder, Int32Array, Int32Builder, Int64Array, Int64Builder,
+    ListArray, ListBuilder, StructArray, new_null_array,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::cast;
@@ -82,16 +82,19 @@ pub(super) fn is_histogram(data_type: &DataType) -> bool {
 
 /// Whether these are the types of the columns of those names.
 pub(super) fn are_columns(names: &[&str], types: &[DataType]) -> bool {
-    let fits = |name: &&str, data_type: &DataType| match (FIELDS.find(name).map(|(_, field)| field.data_type()), data_type) {
-        (_, DataType::Null) => true,
-        (Some(DataType::List(wanted)), DataType::List(given) | DataType::LargeList(given)) => match wanted.data_type() {
-            DataType::Float64 => is_number(given.data_type()),
-            _ => is_integer(given.data_type()),
-        },
-        (Some(DataType::Float64), given) => is_number(given),
-        (Some(DataType::Int32 | DataType::Int64), given) => is_integer(given),
-        _ => false,
-    };
+    let fits =
+        |name: &&str, data_type: &DataType| match (FIELDS.find(name).map(|(_, field)| field.data_type()), data_type) {
+            (_, DataType::Null) => true,
+            (Some(DataType::List(wanted)), DataType::List(given) | DataType::LargeList(given)) => {
+                match wanted.data_type() {
+                    DataType::Float64 => is_number(given.data_type()),
+                    _ => is_integer(given.data_type()),
+                }
+            }
+            (Some(DataType::Float64), given) => is_number(given),
+            (Some(DataType::Int32 | DataType::Int64), given) => is_integer(given),
+            _ => false,
+        };
     names.len() == types.len() && names.iter().zip(types).all(|(name, data_type)| fits(name, data_type))
 }
 
@@ -107,6 +110,8 @@ pub(in super::super) fn columns(given: impl Fn(&str) -> Option<ArrayRef>, rows: 
 /// Histograms to be read.
 #[derive(Debug)]
 pub(in super::super) struct HistogramColumns {
+    /// Of the structs, whose fields need not be NULL where they are.
+    nulls: Option<NullBuffer>,
     count: Int64Array,
     extremes: [Float64Array; 3],
     explicit_bounds: ListArray,
@@ -120,7 +125,8 @@ pub(in super::super) struct HistogramColumns {
 impl HistogramColumns {
     /// Of [`columns`].
     pub(in super::super) fn of(columns: &[ArrayRef]) -> Result<Self> {
-        let [count, sum, min, max, bounds, counts, scale, zero_count, zero_threshold, po, positive, no, negative] = columns
+        let [count, sum, min, max, bounds, counts, scale, zero_count, zero_threshold, po, positive, no, negative] =
+            columns
         else {
             return internal_err!("a histogram lacks columns");
         };
@@ -128,6 +134,7 @@ impl HistogramColumns {
         let long = |column: &ArrayRef| column.as_primitive::<Int64Type>().clone();
         let int = |column: &ArrayRef| column.as_primitive::<Int32Type>().clone();
         Ok(Self {
+            nulls: None,
             count: long(count),
             extremes: [double(sum), double(min), double(max)],
             explicit_bounds: bounds.as_list().clone(),
@@ -145,20 +152,15 @@ impl HistogramColumns {
             return Self::of(&columns(|_| None, array.len())?);
         }
         let Some(structs) = array.as_struct_opt() else { return exec_err!("no histogram: {}", array.data_type()) };
-        // A NULL struct need not have NULL fields.
-        let nulls = structs.nulls();
-        let masked = |name: &str| {
-            let column = structs.column_by_name(name)?;
-            let Some(nulls) = nulls else { return Some(Arc::clone(column)) };
-            let data = column.to_data();
-            let nulls = NullBuffer::union(Some(nulls), data.nulls());
-            Some(arrow::array::make_array(data.into_builder().nulls(nulls).build().ok()?))
-        };
-        Self::of(&columns(masked, array.len())?)
+        let given = |name: &str| structs.column_by_name(name).cloned();
+        Ok(Self { nulls: structs.nulls().cloned(), ..Self::of(&columns(given, array.len())?)? })
     }
 
     /// The histogram of a row; `None` where it has none, or one that contradicts itself.
     pub(in super::super) fn at(&self, row: usize) -> Option<Histogram> {
+        if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+            return None;
+        }
         let buckets = if self.scale.is_valid(row) {
             let side = |(offset, counts): &(Int32Array, ListArray)| {
                 let offset = i64::from(if offset.is_valid(row) { offset.value(row) } else { 0 });
@@ -176,10 +178,12 @@ impl HistogramColumns {
             let counts = longs(&self.bucket_counts, row)?;
             let bounds = doubles(&self.explicit_bounds, row).unwrap_or_default();
             // A histogram may come without buckets.
-            let counts = if counts.is_empty() && self.count.is_valid(row) { vec![self.count.value(row)] } else { counts };
+            let counts =
+                if counts.is_empty() && self.count.is_valid(row) { vec![self.count.value(row)] } else { counts };
             Buckets::Explicit(Explicit { bounds, counts })
         };
-        let finite = |column: &Float64Array| column.is_valid(row).then(|| column.value(row)).filter(|value| value.is_finite());
+        let finite =
+            |column: &Float64Array| column.is_valid(row).then(|| column.value(row)).filter(|value| value.is_finite());
         let [sum, min, max] = self.extremes.each_ref().map(finite);
         let histogram = Histogram { sum, min, max, buckets };
         histogram.is_sound().then_some(histogram)
@@ -191,9 +195,11 @@ impl HistogramColumns {
     }
 }
 
-/// The numbers of a list; `None` where the list is NULL. A NULL among them is none.
+/// The counts of a list; `None` where the list is NULL. A NULL among them is as wrong as a negative one.
 fn longs(lists: &ListArray, row: usize) -> Option<Vec<i64>> {
-    lists.is_valid(row).then(|| lists.value(row).as_primitive::<Int64Type>().iter().flatten().collect())
+    let counts =
+        |values: ArrayRef| values.as_primitive::<Int64Type>().iter().map(|count| count.unwrap_or(-1)).collect();
+    lists.is_valid(row).then(|| counts(lists.value(row)))
 }
 
 fn doubles(lists: &ListArray, row: usize) -> Option<Vec<f64>> {
@@ -234,7 +240,10 @@ impl HistogramBuilder {
         self.scale.append_option(exponential.map(|exponential| exponential.scale));
         self.zero_count.append_option(exponential.map(|exponential| exponential.zero_count));
         self.zero_threshold.append_option(exponential.map(|exponential| exponential.zero_threshold));
-        let sides = [exponential.map(|exponential| &exponential.positive), exponential.map(|exponential| &exponential.negative)];
+        let sides = [
+            exponential.map(|exponential| &exponential.positive),
+            exponential.map(|exponential| &exponential.negative),
+        ];
         for ((offset, counts), side) in self.sides.iter_mut().zip(sides) {
             // Offsets came as 32 bits, and nothing here moves a bucket away from zero.
             offset.append_option(side.map(|side| i32::try_from(side.offset).unwrap_or(i32::MAX)));

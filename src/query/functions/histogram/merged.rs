@@ -73,9 +73,7 @@ impl Merged {
             }
         }
         let buckets = match (exponential, explicit.is_empty()) {
-            (Some(exponential), true) => {
-                Buckets::Exponential(exponential.clone().folded().ok_or(NotMerged::Overflow)?)
-            }
+            (Some(exponential), true) => Buckets::Exponential(exponential.clone().folded().ok_or(NotMerged::Overflow)?),
             (None, _) => Buckets::Explicit(coarsest(&explicit)?),
             (Some(_), false) => return Err(NotMerged::Kinds),
         };

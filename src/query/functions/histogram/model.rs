@@ -162,12 +162,7 @@ impl Exponential {
     /// At a lower scale; `None` past a bigint.
     pub(super) fn at_scale(&self, scale: i32) -> Option<Self> {
         let by = u32::try_from(self.scale.checked_sub(scale)?).ok()?;
-        Some(Self {
-            scale,
-            positive: self.positive.coarser(by)?,
-            negative: self.negative.coarser(by)?,
-            ..*self
-        })
+        Some(Self { scale, positive: self.positive.coarser(by)?, negative: self.negative.coarser(by)?, ..*self })
     }
 
     /// The highest scale, not above `scale`, at which both of these have no more than [`MAX_BUCKETS`] buckets a side.
@@ -215,10 +210,9 @@ impl Exponential {
         let (now, then) = (aligned(self)?, aligned(earlier)?);
         let (now, then) = match now.zero_threshold.max(then.zero_threshold) {
             // Folding one may have widened its zero bucket past the other's.
-            wider if now.zero_threshold < wider || then.zero_threshold < wider => (
-                Self { zero_threshold: wider, ..now }.folded()?,
-                Self { zero_threshold: wider, ..then }.folded()?,
-            ),
+            wider if now.zero_threshold < wider || then.zero_threshold < wider => {
+                (Self { zero_threshold: wider, ..now }.folded()?, Self { zero_threshold: wider, ..then }.folded()?)
+            }
             _ => (now, then),
         };
         Some(Self {
@@ -250,7 +244,8 @@ impl Quantity for Histogram {
     }
 
     fn beats(&self, other: &Self) -> bool {
-        let key = |histogram: &Self| (histogram.count(), histogram.sum.map(f64::to_bits), format!("{:?}", histogram.buckets));
+        let key =
+            |histogram: &Self| (histogram.count(), histogram.sum.map(f64::to_bits), format!("{:?}", histogram.buckets));
         // Most repeats are equal, and need no words.
         self != other && key(self) > key(other)
     }

@@ -95,9 +95,7 @@ impl ScalarUDFImpl for HistogramQuantile {
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         let fits = match args {
             [q, histogram] => is_number(q) && is_histogram(histogram),
-            [q, columns @ ..] => {
-                is_number(q) && names(columns.len()).is_some_and(|names| are_columns(&names, columns))
-            }
+            [q, columns @ ..] => is_number(q) && names(columns.len()).is_some_and(|names| are_columns(&names, columns)),
             [] => false,
         };
         if fits { Ok(DataType::Float64) } else { Err(DESCRIPTION.wrong_call(args)) }

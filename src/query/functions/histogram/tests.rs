@@ -123,7 +123,8 @@ fn explicit(bounds: &[f64], counts: &[i64]) -> Histogram {
 
 #[test]
 fn explicit_bounds_meet_in_the_fewest() {
-    let parts = [explicit(&[1.0, 2.0, 3.0], &[1, 2, 3, 4]), explicit(&[2.0], &[10, 20]), explicit(&[1.0, 2.0], &[5, 6, 7])];
+    let parts =
+        [explicit(&[1.0, 2.0, 3.0], &[1, 2, 3, 4]), explicit(&[2.0], &[10, 20]), explicit(&[1.0, 2.0], &[5, 6, 7])];
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]] {
         let whole = merged(order.iter().map(|place| &parts[*place])).finish().unwrap().unwrap();
         assert_eq!(whole.buckets, explicit(&[2.0], &[24, 34]).buckets);
