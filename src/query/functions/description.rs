@@ -1,10 +1,15 @@
 //! What each function is, written once: for `docs/sql.md`, for the error of a wrong call, and for calls that leave out
 //! what the table has anyway.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use datafusion::common::DataFusionError;
+use datafusion::logical_expr::{DocSection, Documentation, DocumentationBuilder};
+
+use super::DESCRIPTIONS;
 
 /// A function, as its users are told of it.
 #[derive(Debug)]
@@ -35,6 +40,25 @@ impl Description {
     pub(super) fn wrong_call<'t>(&self, types: impl IntoIterator<Item = &'t DataType>) -> DataFusionError {
         let types: Vec<String> = types.into_iter().map(|data_type| SqlName(data_type).to_string()).collect();
         DataFusionError::Plan(format!("{} takes {}, not ({})", self.name, self.forms.join(" or "), types.join(", ")))
+    }
+
+    /// What `SHOW FUNCTIONS` says of it.
+    pub(super) fn documentation(&self) -> Option<&'static Documentation> {
+        static ALL: LazyLock<HashMap<&'static str, Documentation>> = LazyLock::new(|| {
+            let one = |function: &&Description| {
+                let meaning = format!("{} Rule: {}.", function.meaning, function.source);
+                let syntax = function.calls().join("; ");
+                let builder = DocumentationBuilder::new_with_details(DocSection::default(), meaning, syntax);
+                (function.name, builder.with_sql_example(function.example).build())
+            };
+            DESCRIPTIONS.iter().map(one).collect()
+        });
+        ALL.get(self.name)
+    }
+
+    /// Each form with the name before it.
+    fn calls(&self) -> Vec<String> {
+        self.forms.iter().map(|form| format!("{}{form}", self.name)).collect()
     }
 
     /// The error of an argument that has a right type and a wrong value.
@@ -92,8 +116,7 @@ mod tests {
     fn section() -> String {
         let mut section = String::new();
         for function in DESCRIPTIONS {
-            let forms: Vec<String> = function.forms.iter().map(|form| format!("{}{form}", function.name)).collect();
-            section += &format!("\n### `{}`\n\n```text\n{}\n```\n\n", function.name, forms.join("\n"));
+            section += &format!("\n### `{}`\n\n```text\n{}\n```\n\n", function.name, function.calls().join("\n"));
             section += &format!("{} *Rule: {}.*\n\n", function.meaning, function.source);
             section += &format!("```sql\n{}\n```\n", function.example);
         }

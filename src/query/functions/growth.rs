@@ -7,7 +7,7 @@ use arrow::compute::take;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::function::{PartitionEvaluatorArgs, WindowUDFFieldArgs};
-use datafusion::logical_expr::{PartitionEvaluator, Signature, Volatility, WindowUDFImpl};
+use datafusion::logical_expr::{Documentation, PartitionEvaluator, Signature, Volatility, WindowUDFImpl};
 
 use super::description::{Description, Short};
 use super::histogram::columns::{HistogramBuilder, HistogramColumns, POINT_COLUMNS, histogram_type};
@@ -88,6 +88,10 @@ impl WindowUDFImpl for GrowthOfPoint {
         &self.signature
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        self.description().documentation()
+    }
+
     fn field(&self, args: WindowUDFFieldArgs) -> Result<FieldRef> {
         let types: Vec<DataType> = args.input_fields().iter().map(|field| field.data_type().clone()).collect();
         let data_type = match self.of {
@@ -153,7 +157,7 @@ fn growth_of_histograms(values: &[ArrayRef], num_rows: usize) -> Result<ArrayRef
     };
     // The built row of each row of the partition; the first built row is the NULL of all that have none.
     let mut built = vec![0_u32; num_rows];
-    let mut builder = HistogramBuilder::default();
+    let mut builder = HistogramBuilder::with_capacity(rows.len() + 1);
     builder.append(None);
     for series in points.series(all) {
         for (point, _, growth) in points.growths(series, earliest, |row| histograms.at(row).unwrap_or_default()) {

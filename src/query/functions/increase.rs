@@ -8,7 +8,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, Documentation, GroupsAccumulator, Signature, Volatility,
+};
 
 use super::description::{Description, Short, is_integer, is_number, is_text, is_time};
 use super::points::{Collected, OneGroup, PointValue, Points, Summary, state_field};
@@ -106,6 +108,10 @@ impl AggregateUDFImpl for Increase {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.description().documentation()
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
@@ -248,6 +254,9 @@ fn rate(series: &[Grown]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::logical_expr::EmitTo;
+    use proptest::prelude::{Just, Strategy};
+
     use super::*;
 
     fn grown(by: f64, from: i64, to: i64, steps: usize) -> Grown {
@@ -282,5 +291,58 @@ mod tests {
         // 3 of 60 a minute are 3 s.
         let near_zero = Grown { zero_at: Some(3.0), ..grown(60.0, 300, 360, 2) };
         assert!((near_zero.extended(0, 360_000_000) - 63.0).abs() < 1e-12);
+    }
+
+    /// Series, minute, start (a minute; none where it is late), whether cumulative, value.
+    type Row = (i64, i64, i64, bool, u8);
+
+    fn arguments(rows: &[Row]) -> Vec<ArrayRef> {
+        use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
+        let time = |minutes: Vec<Option<i64>>| -> ArrayRef {
+            let micros = minutes.into_iter().map(|minute| Some(minute? * 60_000_000));
+            Arc::new(micros.collect::<TimestampMicrosecondArray>())
+        };
+        vec![
+            Arc::new(rows.iter().map(|row| Some(row.0)).collect::<Int64Array>()),
+            time(rows.iter().map(|row| Some(row.1)).collect()),
+            time(rows.iter().map(|row| (row.2 <= row.1).then_some(row.2)).collect()),
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| if row.3 { "CUMULATIVE" } else { "DELTA" }))),
+            Arc::new(Float64Array::from_iter_values(rows.iter().map(|row| f64::from(row.4)))),
+        ]
+    }
+
+    fn collected(total: Total, rows: &[Row]) -> Collected<Total> {
+        let mut points = Collected::new(total);
+        let groups: Vec<usize> = rows.iter().map(|row| (row.0 % 2) as usize).collect();
+        points.update_batch(&arguments(rows), &groups, None, 2).unwrap();
+        points
+    }
+
+    proptest::proptest! {
+        /// Whatever the order of rows, however they are parted, and whatever is sent twice.
+        #[test]
+        fn any_order_and_parts_grow_by_the_same(
+            (rows, other, cut) in proptest::collection::vec((0..4_i64, 0..12_i64, 0..14_i64, proptest::bool::weighted(0.9), 0..20_u8), 0..40)
+                .prop_flat_map(|rows| {
+                    let twice: Vec<Row> = rows.iter().chain(rows.iter().take(5)).copied().collect();
+                    let count = twice.len();
+                    (Just(rows), Just(twice).prop_shuffle(), 0..=count)
+                })
+        ) {
+            for total in [Total::InAll, Total::ASecond] {
+                let straight = collected(total, &rows).evaluate(EmitTo::All).unwrap();
+                let (left, right) = other.split_at(cut);
+                let mut merged = collected(total, left);
+                let state = collected(total, right).state(EmitTo::All).unwrap();
+                merged.merge_batch(&state, &[0, 1], 2).unwrap();
+                let state = merged.state(EmitTo::First(1)).unwrap();
+                let mut whole = Collected::new(total);
+                whole.merge_batch(&state, &[0], 2).unwrap();
+                whole.merge_batch(&merged.state(EmitTo::All).unwrap(), &[1], 2).unwrap();
+                let whole = whole.evaluate(EmitTo::All).unwrap();
+                let (straight, whole) = (straight.as_primitive::<Float64Type>(), whole.as_primitive::<Float64Type>());
+                proptest::prop_assert_eq!(straight, whole);
+            }
+        }
     }
 }

@@ -6,7 +6,9 @@ use arrow::array::{AsArray, Int32Array, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::description::{Description, is_integer, is_text};
 
@@ -89,6 +91,10 @@ impl ScalarUDFImpl for LevelName {
         &self.signature
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        NAME.documentation()
+    }
+
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         match args {
             [number] if is_integer(number) => Ok(DataType::Utf8View),
@@ -138,6 +144,10 @@ impl ScalarUDFImpl for LevelNum {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        NUM.documentation()
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {

@@ -6,7 +6,9 @@ use arrow::array::{AsArray, BooleanArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::description::{Description, is_number, is_text};
 
@@ -62,6 +64,10 @@ impl ScalarUDFImpl for Sample {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        DESCRIPTION.documentation()
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {

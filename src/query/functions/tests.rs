@@ -15,7 +15,30 @@ use super::super::statement::parse;
 use super::{JsonOperatorPlanner, register};
 
 fn context(partitions: usize) -> SessionContext {
-    let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(3);
+    context_of(SessionConfig::new().with_target_partitions(partitions).with_batch_size(3))
+}
+
+/// How an aggregate may be worked out: at once, in parts, and in parts of a row each.
+enum Parts {
+    One,
+    Many,
+    EachRow,
+}
+
+fn context_with(parts: &Parts) -> SessionContext {
+    let mut config = SessionConfig::new().with_batch_size(3).with_target_partitions(4);
+    match parts {
+        Parts::One => return context(1),
+        Parts::Many => {}
+        Parts::EachRow => {
+            config.options_mut().execution.skip_partial_aggregation_probe_rows_threshold = 1;
+            config.options_mut().execution.skip_partial_aggregation_probe_ratio_threshold = 0.0;
+        }
+    }
+    context_of(config)
+}
+
+fn context_of(config: SessionConfig) -> SessionContext {
     let mut state = SessionStateBuilder::new().with_default_features().with_config(config).build();
     let budget = QueryBudget {
         max_memory: usize::MAX,
@@ -196,11 +219,12 @@ const SUMS: &str =
 /// a: 30 + 7 of the first series, 2 of the second; over 120 s, of which the second series was seen for 60: it is taken
 /// to go on for half a minute at the end it is missing at. b: 12 in two minutes. d: fell by 6 in one.
 #[rstest::rstest]
-#[case(1)]
-#[case(4)]
+#[case(Parts::One)]
+#[case(Parts::Many)]
+#[case(Parts::EachRow)]
 #[tokio::test]
-async fn sums_grow(#[case] partitions: usize) {
-    let context = context(partitions);
+async fn sums_grow(#[case] parts: Parts) {
+    let context = context_with(&parts);
     let rows =
         ask(&context, &format!("select service, increase() from {SUMS} group by service order by service")).await;
     assert_eq!(rows.unwrap(), ["a 39.0", "b 12.0", "c NULL", "d -6.0"]);
@@ -260,11 +284,12 @@ const EXPLICIT: &str = "
     ('c', 4, '2024-01-01T00:02:00', '2024-01-01T00:01:00', 'DELTA', 2.0, [7.0], [1, 0])";
 
 #[rstest::rstest]
-#[case(1)]
-#[case(4)]
+#[case(Parts::One)]
+#[case(Parts::Many)]
+#[case(Parts::EachRow)]
 #[tokio::test]
-async fn histograms_grow_and_add_up(#[case] partitions: usize) {
-    let (context, metrics) = (context(partitions), histograms(EXPLICIT));
+async fn histograms_grow_and_add_up(#[case] parts: Parts) {
+    let (context, metrics) = (context_with(&parts), histograms(EXPLICIT));
     let shown = "h['count'], h['sum'], h['explicit_bounds'], h['bucket_counts'], histogram_quantile(0.5, h)";
     // 1 + 0 in the first bucket, 3 + 2 in the second, 1 in the last, of the two series of a.
     let expected = ["a 7 12.0 [1.0, 2.0] [1, 5, 1] 1.5", "b 3 2.0 [1.0, 1.5, 2.0] [1, 1, 1, 0] 1.25"];
@@ -304,4 +329,15 @@ async fn a_bound_on_buckets_answers_the_same_as_the_bucket() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_column_keeps_the_name_that_was_written() {
+    let sql = format!(
+        "select service, increase() from {SUMS} group by service having increase() > 20 order by increase() desc"
+    );
+    let context = context(1);
+    let plan = context.state().statement_to_plan(parse(&sql).unwrap()).await.unwrap();
+    assert_eq!(plan.schema().field(1).name(), "increase()");
+    assert_eq!(ask(&context, &sql).await.unwrap(), ["a 39.0"]);
 }

@@ -188,11 +188,6 @@ impl HistogramColumns {
         let histogram = Histogram { sum, min, max, buckets };
         histogram.is_sound().then_some(histogram)
     }
-
-    /// How many rows.
-    pub(super) fn len(&self) -> usize {
-        self.count.len()
-    }
 }
 
 /// The counts of a list; `None` where the list is NULL. A NULL among them is as wrong as a negative one.
@@ -207,7 +202,7 @@ fn doubles(lists: &ListArray, row: usize) -> Option<Vec<f64>> {
 }
 
 /// Histograms to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in super::super) struct HistogramBuilder {
     present: Vec<bool>,
     count: Int64Builder,
@@ -221,6 +216,23 @@ pub(in super::super) struct HistogramBuilder {
 }
 
 impl HistogramBuilder {
+    /// With room for so many.
+    pub(in super::super) fn with_capacity(rows: usize) -> Self {
+        let double = || Float64Builder::with_capacity(rows);
+        let counts = || ListBuilder::with_capacity(Int64Builder::with_capacity(rows), rows);
+        Self {
+            present: Vec::with_capacity(rows),
+            count: Int64Builder::with_capacity(rows),
+            extremes: [double(), double(), double()],
+            explicit_bounds: ListBuilder::with_capacity(double(), rows),
+            bucket_counts: counts(),
+            scale: Int32Builder::with_capacity(rows),
+            zero_count: Int64Builder::with_capacity(rows),
+            zero_threshold: double(),
+            sides: [(Int32Builder::with_capacity(rows), counts()), (Int32Builder::with_capacity(rows), counts())],
+        }
+    }
+
     /// Appends one, or a NULL, and returns its row.
     pub(in super::super) fn append(&mut self, histogram: Option<&Histogram>) -> u32 {
         let row = u32::try_from(self.present.len()).unwrap_or(u32::MAX);

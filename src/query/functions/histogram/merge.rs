@@ -8,7 +8,9 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{DataFusionError, Result, ScalarValue, internal_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, GroupsAccumulator, Signature, Volatility};
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, Signature, Volatility,
+};
 
 use super::super::description::{Description, Short, is_integer, is_text, is_time};
 use super::super::points::{Collected, OneGroup, PointValue, Points, Summary, state_field};
@@ -17,6 +19,7 @@ use super::columns::{
     is_histogram,
 };
 use super::merged::{Merged, NotMerged};
+use super::model::Histogram;
 
 pub(in super::super) const DESCRIPTION: Description = Description {
     name: "histogram_merge",
@@ -78,6 +81,10 @@ impl AggregateUDFImpl for HistogramMerge {
         &self.signature
     }
 
+    fn documentation(&self) -> Option<&Documentation> {
+        DESCRIPTION.documentation()
+    }
+
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
         let fits = match args {
             [histogram] => is_histogram(histogram),
@@ -101,12 +108,15 @@ impl AggregateUDFImpl for HistogramMerge {
         Ok(Box::new(Sum::default()))
     }
 
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs) -> bool {
-        args.exprs.len() > 1
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        true
     }
 
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Collected::new(HistogramPoints)))
+    fn create_groups_accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        if args.exprs.len() > 1 {
+            return Ok(Box::new(Collected::new(HistogramPoints)));
+        }
+        Ok(Box::new(Sums::default()))
     }
 }
 
@@ -135,7 +145,7 @@ impl PointValue for HistogramPoints {
 impl Summary for HistogramPoints {
     fn summarize(&self, points: &Points, groups: &[Range<usize>]) -> Result<ArrayRef> {
         let histograms = HistogramColumns::of(&points.values)?;
-        let mut builder = HistogramBuilder::default();
+        let mut builder = HistogramBuilder::with_capacity(groups.len());
         for group in groups {
             let mut merged = Merged::default();
             if let Some(earliest) = points.earliest(group.clone()) {
@@ -152,53 +162,147 @@ impl Summary for HistogramPoints {
     }
 }
 
-/// The sum of histograms that are no points, but what points grew by.
+/// The sums of histograms that are no points, but what points grew by: one for each group.
 #[derive(Debug, Default)]
-struct Sum(Merged);
+struct Sums(Vec<Merged>);
 
-impl Sum {
-    fn add(&mut self, histograms: &ArrayRef) -> Result<()> {
+impl Sums {
+    fn add(&mut self, histograms: &ArrayRef, groups: impl Iterator<Item = Option<usize>>) -> Result<()> {
         let histograms = HistogramColumns::of_struct(histograms)?;
-        (0..histograms.len()).filter_map(|row| histograms.at(row)).try_for_each(|one| self.0.add(&one).map_err(failed))
+        for (row, group) in groups.enumerate() {
+            let merged = group.and_then(|group| self.0.get_mut(group));
+            if let Some((merged, histogram)) = merged.zip(histograms.at(row)) {
+                merged.add(&histogram).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn grow(&mut self, groups: usize) {
+        if self.0.len() < groups {
+            self.0.resize_with(groups, Merged::default);
+        }
+    }
+
+    fn merge(&mut self, states: &[ArrayRef], group_indices: &[usize]) -> Result<()> {
+        let [state] = states else { return internal_err!("the state of histograms is one list") };
+        let lists: &ListArray = state.as_list();
+        // A NULL list is an empty one.
+        let lengths = lists.offsets().lengths();
+        let ends: Vec<usize> = lengths
+            .scan(0, |end, length| {
+                *end += length;
+                Some(*end)
+            })
+            .collect();
+        let start = lists.value_offsets().first().map_or(0, |start| *start as usize);
+        let parts = lists.values().slice(start, ends.last().copied().unwrap_or(0));
+        let group_of = |part: usize| {
+            let row = ends.partition_point(|end| *end <= part);
+            lists.is_valid(row).then(|| group_indices.get(row).copied()).flatten()
+        };
+        self.add(&parts, (0..parts.len()).map(group_of))
     }
 }
 
-fn built<'h>(histograms: impl IntoIterator<Item = Option<&'h super::model::Histogram>>) -> Result<ArrayRef> {
-    let mut builder = HistogramBuilder::default();
-    for histogram in histograms {
-        builder.append(histogram);
+fn wholes(sums: &[Merged]) -> Result<ArrayRef> {
+    let mut builder = HistogramBuilder::with_capacity(sums.len());
+    for sum in sums {
+        builder.append(sum.finish().map_err(failed)?.as_ref());
     }
     Ok(Arc::new(builder.finish()?))
 }
 
-impl Accumulator for Sum {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        values.iter().try_for_each(|values| self.add(values))
+fn parts(sums: &[Merged]) -> Result<ArrayRef> {
+    let mut builder = HistogramBuilder::with_capacity(sums.len());
+    for part in sums.iter().flat_map(Merged::parts) {
+        builder.append(Some(part));
+    }
+    let element = Arc::new(Field::new_list_field(histogram_type(), true));
+    let lengths = OffsetBuffer::from_lengths(sums.iter().map(|sum| sum.parts().len()));
+    Ok(Arc::new(ListArray::try_new(element, lengths, Arc::new(builder.finish()?), None)?))
+}
+
+fn bytes(sums: &[Merged]) -> usize {
+    size_of_val(sums) + sums.iter().flat_map(Merged::parts).map(Histogram::size).sum::<usize>()
+}
+
+fn only(values: &[ArrayRef]) -> Result<&ArrayRef> {
+    match values {
+        [histograms] => Ok(histograms),
+        _ => internal_err!("histogram_merge takes one histogram"),
+    }
+}
+
+impl GroupsAccumulator for Sums {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let wanted = |row: usize| opt_filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+        let groups = group_indices.iter().enumerate().map(|(row, group)| wanted(row).then_some(*group));
+        self.add(only(values)?, groups)
     }
 
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let whole = self.0.finish().map_err(failed)?;
-        ScalarValue::try_from_array(&built([whole.as_ref()])?, 0)
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        wholes(&emit_to.take_needed(&mut self.0))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(vec![parts(&emit_to.take_needed(&mut self.0))?])
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+        self.grow(total_num_groups);
+        self.merge(values, group_indices)
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let rows = only(values)?.len();
+        let mut each = Self::default();
+        each.update_batch(values, &(0..rows).collect::<Vec<_>>(), opt_filter, rows)?;
+        each.state(EmitTo::All)
     }
 
     fn size(&self) -> usize {
-        size_of::<Self>() + self.0.parts().iter().map(super::model::Histogram::size).sum::<usize>()
+        bytes(&self.0)
+    }
+}
+
+/// The sum of one group, for an aggregate without GROUP BY.
+#[derive(Debug)]
+struct Sum(Sums);
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self(Sums(vec![Merged::default()]))
+    }
+}
+
+impl Accumulator for Sum {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let histograms = only(values)?;
+        self.0.add(histograms, std::iter::repeat_n(Some(0), histograms.len()))
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        ScalarValue::try_from_array(&wholes(&self.0.0)?, 0)
+    }
+
+    fn size(&self) -> usize {
+        bytes(&self.0.0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let parts = built(self.0.parts().iter().map(Some))?;
-        let element = Arc::new(Field::new_list_field(histogram_type(), true));
-        let list = ListArray::try_new(element, OffsetBuffer::from_lengths([parts.len()]), parts, None)?;
-        Ok(vec![ScalarValue::List(Arc::new(list))])
+        Ok(vec![ScalarValue::try_from_array(&parts(&self.0.0)?, 0)?])
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        for state in states {
-            let lists: &ListArray = state.as_list();
-            for parts in lists.iter().flatten() {
-                self.add(&parts)?;
-            }
-        }
-        Ok(())
+        let rows = states.first().map_or(0, |column| column.len());
+        self.0.merge(states, &vec![0; rows])
     }
 }

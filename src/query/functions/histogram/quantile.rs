@@ -6,7 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 use super::super::description::{Description, Short, is_number};
 use super::columns::{COLUMNS, HistogramColumns, are_columns, columns, is_histogram};
@@ -90,6 +92,10 @@ impl ScalarUDFImpl for HistogramQuantile {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        DESCRIPTION.documentation()
     }
 
     fn return_type(&self, args: &[DataType]) -> Result<DataType> {
