@@ -3,6 +3,7 @@
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
+//! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
 //! filter.rs           a table with a condition that a person wrote
@@ -26,6 +27,7 @@
 mod adapter;
 mod asked;
 mod asof_join;
+mod dialect;
 mod engine;
 mod error;
 mod file_reader;
