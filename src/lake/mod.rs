@@ -16,12 +16,17 @@
 //! write.rs        rows -> sorted files, one a date
 //! upload.rs       bytes -> an object, in parts where it is large
 //! table.rs        snapshots and commits
+//! derived.rs      a table that is made from the others, and can be made again
+//! delta_log.rs    what both do to a Delta log
 //! files.rs        the live files of a snapshot
 //! log_state.rs    what a log states, whether or not it holds the contract
+//! store_file.rs   a stored Parquet file, read by ranges
 //! readme.rs       the note for people at the lake's root
 //! ```
 
 mod cloud_store;
+mod delta_log;
+mod derived;
 mod files;
 mod local_store;
 mod location;
@@ -31,6 +36,7 @@ mod readme;
 mod schema;
 mod sort;
 mod stats;
+mod store_file;
 mod table;
 mod upload;
 mod whole_objects;
@@ -38,12 +44,15 @@ mod whole_reads;
 mod write;
 
 pub use cloud_store::CloudAccess;
+pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
+pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
 pub use log_state::{LogState, contract_properties};
 pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
+pub(crate) use store_file::{StoreFile, store_failed};
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};

@@ -52,6 +52,7 @@ use crate::lake::LakeRoot;
 use crate::model::promoted::default_promoted;
 use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
+use crate::trace_index::TraceIndex;
 
 const CATALOG: &str = "telestrata";
 const SCHEMA: &str = "public";
@@ -87,6 +88,7 @@ pub struct QueryEngine {
 struct Planner {
     root: LakeRoot,
     stores: FileStores,
+    index: Arc<TraceIndex>,
     objects: Arc<SqlObjects>,
     state: SessionState,
 }
@@ -150,7 +152,8 @@ impl QueryEngine {
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let stores = FileStores::new(&root, budget.small_files);
-        let planner = Planner { root, stores, objects, state };
+        let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
+        let planner = Planner { root, stores, index, objects, state };
         Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })
     }
 
@@ -289,7 +292,8 @@ impl Planner {
         }
         for (signal, table) in pinned.0 {
             let provider =
-                SignalTable::try_new(self.root.clone(), self.stores.clone(), signal, table).map_err(from_datafusion)?;
+                SignalTable::try_new(self.root.clone(), self.stores.clone(), Arc::clone(&self.index), signal, table)
+                    .map_err(from_datafusion)?;
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();

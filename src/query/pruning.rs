@@ -4,7 +4,6 @@
 //! a file without statistics stays, and a file's date bounds its times.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,20 +11,13 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::datatypes::{DataType, SchemaRef};
-use chrono::{DateTime, NaiveDate};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
-use serde_json::Value;
 
-use crate::lake::{LiveFile, LiveFiles};
+use crate::lake::{FLOOR_MICROS, LiveFile, LiveFiles, micros};
 use crate::model::contract::PARTITION;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// What Delta's floor to milliseconds may have taken from a maximum.
-const FLOOR_MICROS: i64 = 999;
 
 /// The files that may hold rows for which the predicate is true.
 pub(super) fn prune(
@@ -68,19 +60,15 @@ impl LogStatistics<'_> {
         let files = self.files.iter();
         match self.schema.field_with_name(name).ok()?.data_type() {
             DataType::Date32 if name == PARTITION => {
-                Some(Arc::new(files.map(|file| date_of(file)).collect::<Date32Array>()))
+                Some(Arc::new(files.map(|file| file.day()).collect::<Date32Array>()))
             }
             DataType::Timestamp(_, zone) => {
-                let times = files.map(|file| {
-                    let stated = value(file).and_then(|value| micros(&value));
-                    match bound {
-                        Bound::Min => stated.or_else(|| Some(i64::from(date_of(file)?) * MICROS_PER_DAY)),
-                        Bound::Max => stated
-                            .map(|micros| micros.saturating_add(FLOOR_MICROS))
-                            .or_else(|| Some((i64::from(date_of(file)?) + 1) * MICROS_PER_DAY - 1)),
-                    }
+                let times = files.map(|file| match (name, bound) {
                     // Only `time` is what `date` is the day of.
-                    .filter(|_| stated.is_some() || name == "time")
+                    ("time", Bound::Min) => file.times().map(|(first, _)| first),
+                    ("time", Bound::Max) => file.times().map(|(_, last)| last),
+                    (_, Bound::Min) => micros(&value(file)?),
+                    (_, Bound::Max) => Some(micros(&value(file)?)?.saturating_add(FLOOR_MICROS)),
                 });
                 Some(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone.clone())))
             }
@@ -130,14 +118,4 @@ impl PruningStatistics for LogStatistics<'_> {
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
-}
-
-/// A file's date, in days since 1970.
-pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
-    let date = NaiveDate::from_str(file.date.as_deref()?).ok()?;
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-fn micros(value: &Value) -> Option<i64> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }

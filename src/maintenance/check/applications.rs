@@ -17,7 +17,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use serde::Deserialize;
 
 use super::READS_AT_ONCE;
-use super::store_file::StoreFile;
+use crate::lake::StoreFile;
 use crate::error::{Error, Result};
 
 /// Commits read back from a checkpoint for the time of a version, at most.

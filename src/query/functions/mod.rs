@@ -2,11 +2,16 @@
 //!
 //! A function is a file here, or beside what it is the SQL side of, and a line in [`register`].
 
+mod has_exemplar;
+
 use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
+
+use has_exemplar::HasExemplar;
+pub(super) use has_exemplar::NAME as HAS_EXEMPLAR;
 
 use super::asked_time::InAskedTime;
 use super::engine::QueryBudget;
@@ -22,6 +27,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(MapValue::default()),
         ScalarUDF::from(Attr::default()),
         ScalarUDF::from(InAskedTime::default()),
+        ScalarUDF::from(HasExemplar::default()),
         ScalarUDF::from(SpanOfLog::new(budget.span_slack)),
     ];
     for function in scalar {
