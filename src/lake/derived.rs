@@ -13,9 +13,12 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use object_store::ObjectStore;
 
-use super::delta_log::{CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, log_store};
+use super::delta_log::{checkpoint, compare_and_swap, create_table, has_log, has_version, log_store};
 use super::location::LakeRoot;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Versions from one checkpoint to the next: such a table has few commits, and who opens it once reads all since.
+const CHECKPOINT_EVERY: u64 = 10;
 
 /// What a derived table looks like.
 #[derive(Debug, Clone, Copy)]
@@ -92,12 +95,15 @@ impl DerivedTable {
     /// # Errors
     /// `Damaged` for a table that another engine has raised, `Unavailable` where the log can't be read.
     pub async fn load(&self) -> Result<Option<DerivedSnapshot>> {
-        // Looked for first: most lakes that lack it have never had it, and delta-rs takes that for a failure.
-        if !has_log(&self.store).await.map_err(|error| self.failed("can't be listed", error))? {
-            return Ok(None);
+        match DeltaTableState::try_new(self.log_store.as_ref(), None).await {
+            Ok(state) => self.snapshot(state).map(Some),
+            // The kernel takes a missing table for a failure.
+            Err(error) => match has_log(&self.store).await {
+                Ok(false) => Ok(None),
+                Ok(true) => Err(self.failed("can't be read", error)),
+                Err(error) => Err(self.failed("can't be listed", error)),
+            },
         }
-        let state = DeltaTableState::try_new(self.log_store.as_ref(), None).await;
-        self.snapshot(state.map_err(|error| self.failed("can't be read", error))?).map(Some)
     }
 
     /// Its newest version; makes the table where there is none.

@@ -225,7 +225,7 @@ impl Indexer {
     }
 
     async fn put(&self, month: &str, run: EncodedRun) -> Result<DerivedFile> {
-        let path = format!("{MONTH}={month}/{}.parquet", uuid::Uuid::now_v7());
+        let path = format!("{MONTH}={month}/{}", run.name);
         let size = run.bytes.len() as u64;
         let put = self.table.store().put(&Path::from(path.as_str()), run.bytes.into()).await;
         put.map_err(|error| Error::unavailable(format!("can't write {path}")).with_source(error))?;
@@ -299,7 +299,7 @@ impl Indexer {
                 Err(error) => Err(error),
             };
             let bytes = bytes.map_err(|error| super::run::unreadable(&path, error.into()))?;
-            let run = Run::of_bytes(&path, &bytes)?;
+            let run = Run::of_tail(&path, &bytes)?;
             Ok::<_, Error>(WholeRun::new(run, path, bytes))
         });
         let read: Result<Vec<WholeRun>> = futures::stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await;

@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::lake::{DerivedTableSpec, LiveFile};
 
 /// The index's table.
-pub(crate) const TABLE: DerivedTableSpec =
+pub const TABLE: DerivedTableSpec =
     DerivedTableSpec { name: "trace_index", schema, partition: MONTH, statistics: run::KEY };
 
 const MONTH: &str = "month";

@@ -1,9 +1,12 @@
 //! A run: one Parquet file of the index, its sightings sorted by key, and in its footer which data files it covers.
 //!
-//! Guarantees: what a run says is whole: the bytes that a lookup reads have the checksum in the footer, or it is an
-//! error. Coverage is in the same file as what it vouches for, so neither can be there without the other.
+//! Guarantees: what a run says is whole, or it is an error: each row group has a checksum in the footer, the footer in the
+//! file's name, and the name in the Delta log. Coverage is in the same file as what it vouches for, so neither can be
+//! there without the other.
 //!
 //! ```text
+//! month=2026-11/<uuid>-<CRC-32 of the footer>.parquet
+//!
 //! row group of 65,536 rows  \
 //! row group                  } a lookup reads those whose range of keys has its key, mostly one
 //! row group                 /
@@ -20,13 +23,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::async_reader::AsyncFileReader as _;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, RowGroupMetaData, SortingColumn};
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader, RowGroupMetaData, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
@@ -53,6 +57,12 @@ const BATCH_ROWS: u64 = 8 << 10;
 
 /// zstd level; the keys are random, so a higher one gains nothing.
 const ZSTD_LEVEL: i32 = 3;
+
+/// Bytes of a run's end that are fetched first.
+const FOOTER_HINT: u64 = 64 << 10;
+
+/// Bytes of a Parquet file after its footer.
+const FOOTER_END: usize = 8;
 
 /// The footer's key, and the version of what it holds.
 const FOOTER_KEY: &str = "telestrata.trace_index";
@@ -101,8 +111,9 @@ pub(super) struct RunWriter {
     rows: u64,
 }
 
-/// A run's bytes, and the statistics of its `add` action.
+/// A run's file name and bytes, and the statistics of its `add` action.
 pub(super) struct EncodedRun {
+    pub(super) name: String,
     pub(super) bytes: Bytes,
     pub(super) stats: String,
 }
@@ -213,7 +224,11 @@ impl RunWriter {
             "maxValues": high.map_or_else(|| serde_json::json!({}), |high| serde_json::json!({ KEY: high })),
             "nullCount": { KEY: 0 },
         });
-        Ok(EncodedRun { bytes: bytes.into(), stats: stats.to_string() })
+        let footer = footer_length(&bytes).and_then(|length| bytes.len().checked_sub(usize::try_from(length).ok()?));
+        let footer = footer.and_then(|start| bytes.get(start..));
+        let footer = footer.ok_or_else(|| Error::internal("a run of the trace index has no footer"))?;
+        let name = format!("{}-{:08x}.parquet", uuid::Uuid::now_v7(), crc32fast::hash(footer));
+        Ok(EncodedRun { name, bytes: bytes.into(), stats: stats.to_string() })
     }
 }
 
@@ -232,23 +247,36 @@ impl Run {
     /// `NotFound` where the file is not there, `Damaged` where it is no run, `Unavailable` where the store does not
     /// answer.
     pub(super) async fn open(store: &Arc<dyn ObjectStore>, path: &Path, size: u64) -> Result<Self> {
-        let footer = StoreFile::new(store, path.clone(), size).footer().await;
-        let footer = Arc::new(footer.map_err(|error| unreadable(path, error))?);
-        let metadata = ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new());
-        Self::of_footer(path, metadata.map_err(|error| unreadable(path, error))?)
+        let mut file = StoreFile::new(store, path.clone(), size);
+        let start = size.saturating_sub(FOOTER_HINT);
+        let mut tail = file.get_bytes(start..size).await.map_err(|error| unreadable(path, error))?;
+        let length = footer_length(&tail).filter(|length| *length <= size).ok_or_else(|| no_run(path))?;
+        if length > tail.len() as u64 {
+            tail = file.get_bytes(size - length..size).await.map_err(|error| unreadable(path, error))?;
+        }
+        Self::of_tail(path, &tail)
     }
 
-    /// The run of a whole file's bytes.
+    /// The run of the last bytes of a file, or of all.
     ///
     /// # Errors
     /// `Damaged` where it is no run.
-    pub(super) fn of_bytes(path: &Path, bytes: &Bytes) -> Result<Self> {
-        let metadata = ArrowReaderMetadata::load(bytes, ArrowReaderOptions::new());
+    pub(super) fn of_tail(path: &Path, tail: &Bytes) -> Result<Self> {
+        let length = footer_length(tail).and_then(|length| usize::try_from(length).ok());
+        let start = length.and_then(|length| tail.len().checked_sub(length)).ok_or_else(|| no_run(path))?;
+        let footer = tail.slice(start..);
+        let named = path.filename().and_then(|name| name.strip_suffix(".parquet")?.rsplit_once('-'));
+        if named.and_then(|(_, crc)| u32::from_str_radix(crc, 16).ok()) != Some(crc32fast::hash(&footer)) {
+            return Err(no_run(path));
+        }
+        let footer = footer.slice(..footer.len() - FOOTER_END);
+        let metadata = ParquetMetaDataReader::decode_metadata(&footer).map_err(|error| unreadable(path, error))?;
+        let metadata = ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new());
         Self::of_footer(path, metadata.map_err(|error| unreadable(path, error))?)
     }
 
     fn of_footer(path: &Path, metadata: ArrowReaderMetadata) -> Result<Self> {
-        let damaged = || Error::new(ErrorKind::Damaged, format!("{path} is no run of this version's trace index"));
+        let damaged = || no_run(path);
         let footer = metadata.metadata().file_metadata().key_value_metadata();
         let footer = footer.and_then(|pairs| pairs.iter().find(|pair| pair.key == FOOTER_KEY));
         let footer = footer.and_then(|pair| pair.value.as_deref()).ok_or_else(damaged)?;
@@ -299,10 +327,10 @@ impl Run {
     }
 
     async fn group_bytes(&self, store: &Arc<dyn ObjectStore>, path: &Path, group: &RowGroupMetaData) -> Result<Window> {
-        let range = byte_range(group).ok_or_else(|| out_of_order(path))?;
-        let start = range.start;
-        let bytes = store.get_range(path, range).await.map_err(|error| unreadable(path, error.into()))?;
-        Ok(Window { start, bytes })
+        let range = byte_range(group).ok_or_else(|| no_run(path))?;
+        let (start, end) = (range.start, range.end);
+        let bytes = StoreFile::new(store, path.clone(), end).get_bytes(range).await;
+        Ok(Window { start, bytes: bytes.map_err(|error| unreadable(path, error))? })
     }
 
     /// Every sighting of a row group, in order, whose bytes are in `window`.
@@ -313,9 +341,9 @@ impl Run {
         window: Window,
         mut take: impl FnMut(Sighting) -> Result<()>,
     ) -> Result<()> {
-        let group = self.metadata.metadata().row_groups().get(number).ok_or_else(|| out_of_order(path))?;
-        let range = byte_range(group).ok_or_else(|| out_of_order(path))?;
-        let bytes = window.slice(range).ok_or_else(|| out_of_order(path))?;
+        let group = self.metadata.metadata().row_groups().get(number).ok_or_else(|| no_run(path))?;
+        let range = byte_range(group).ok_or_else(|| no_run(path))?;
+        let bytes = window.slice(range).ok_or_else(|| no_run(path))?;
         if self.checksums.get(number) != Some(&crc32fast::hash(&bytes)) {
             return Err(Error::new(ErrorKind::Damaged, format!("{path} has another checksum than its footer says")));
         }
@@ -326,8 +354,8 @@ impl Run {
             .map_err(|error| unreadable(path, error))?;
         for batch in reader {
             let batch = batch.map_err(|error| unreadable(path, error.into()))?;
-            for sighting in sightings(&batch).ok_or_else(|| out_of_order(path))? {
-                take(sighting.ok_or_else(|| out_of_order(path))?)?;
+            for sighting in sightings(&batch).ok_or_else(|| no_run(path))? {
+                take(sighting.ok_or_else(|| no_run(path))?)?;
             }
         }
         Ok(())
@@ -446,8 +474,15 @@ impl ChunkReader for Window {
     }
 }
 
-fn out_of_order(path: &Path) -> Error {
-    Error::new(ErrorKind::Damaged, format!("{path} is no run of the trace index"))
+/// Bytes from the footer's beginning to the file's end, by Parquet's last 8 bytes: the footer's length, and `PAR1`.
+fn footer_length(tail: &[u8]) -> Option<u64> {
+    let (length, magic) = tail.last_chunk::<FOOTER_END>()?.split_at(4);
+    let length = u32::from_le_bytes(length.try_into().ok()?);
+    (magic == b"PAR1").then_some(u64::from(length) + FOOTER_END as u64)
+}
+
+fn no_run(path: &Path) -> Error {
+    Error::new(ErrorKind::Damaged, format!("{path} is no run of this version's trace index, or not whole"))
 }
 
 pub(super) fn unreadable(path: &Path, error: ParquetError) -> Error {

@@ -26,4 +26,5 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod trace_index;
 mod views;
