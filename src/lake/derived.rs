@@ -67,6 +67,13 @@ pub struct DerivedFile {
     pub stats: String,
 }
 
+impl DerivedFile {
+    /// Rows, `None` where the log does not say.
+    pub fn rows(&self) -> Option<u64> {
+        serde_json::from_str::<serde_json::Value>(&self.stats).ok()?.get("numRecords")?.as_u64()
+    }
+}
+
 impl DerivedSnapshot {
     /// The Delta version.
     pub fn version(&self) -> u64 {

@@ -53,8 +53,9 @@ fn questions() -> Vec<(String, Value, Vec<(&'static str, &'static [u64])>)> {
             vec![("spans", &[5, 50]), ("logs", &[5, 50])],
         ),
         (
+            // The third is a day after its span.
             count(&format!("span_logs where trace_id = '{ACROSS}' and span_name = 'GET /buy'")),
-            n(1),
+            n(2),
             vec![("spans", &[5, 50]), ("logs", &[5, 50])],
         ),
         (
@@ -86,10 +87,9 @@ fn a_trace_id_alone_reads_the_days_it_was_seen_on() {
         assert_eq!(files_of(&home, &query), expected(&days), "{query}");
     }
     // What can't be answered by the index reads as before.
-    let all: Vec<u64> = (0..DAYS).collect();
     for condition in ["lower(trace_id) = 'x'", "trace_id <> 'x'", "trace_id = 'x' or span_id = 'y'", "trace_id > 'x'"] {
         let query = format!("select count(*) from logs where {condition}");
-        assert_eq!(files_of(&home, &query), expected(&[("logs", &all)]), "{query}");
+        assert!(reads_many(&home, &query), "{query}");
     }
     // Few files are searched themselves.
     let query = format!("select 1 from logs where trace_id = '{ABSENT}' and date < '{}'", date(3));
@@ -148,8 +148,7 @@ async fn an_old_lake_gets_its_index() {
     import(&home, &requests());
     std::fs::remove_dir_all(home.lake().join("trace_index")).unwrap();
     let query = format!("select count(*) as n from logs where trace_id = '{ONLY_LOG}'");
-    let all: Vec<u64> = (0..DAYS).collect();
-    assert_eq!(files_of(&home, &query), expected(&[("logs", &all)]));
+    assert!(reads_many(&home, &query));
     let server = home.serve();
     while server.metric("telestrata_indexed_files_total", "").await < 3.0 * DAYS as f64 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -108,7 +108,7 @@ fn sql(home: &Home, query: &str) -> (Vec<Value>, String) {
     (serde_json::from_slice(&output.stdout).unwrap(), stderr)
 }
 
-/// The files in a plan's text, as table and day, each once.
+/// The files in a plan's text, as table and day, each once: all of them, where they are few.
 fn files_in(plan: &[Value]) -> Vec<(String, String)> {
     let physical = plan.iter().find(|row| row["plan_type"] == "physical_plan").unwrap()["plan"].as_str().unwrap();
     let mut files = Vec::new();
@@ -123,6 +123,12 @@ fn files_in(plan: &[Value]) -> Vec<(String, String)> {
 
 fn files_of(home: &Home, query: &str) -> Vec<(String, String)> {
     files_in(&sql(home, &format!("explain format indent {query}")).0)
+}
+
+/// Whether there are more files than a plan's text names.
+fn reads_many(home: &Home, query: &str) -> bool {
+    let (plan, _) = sql(home, &format!("explain format indent {query}"));
+    plan.iter().any(|row| row["plan"].as_str().unwrap().contains(", ...]"))
 }
 
 /// Tables and days as `files_of` has them.

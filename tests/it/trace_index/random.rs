@@ -206,7 +206,7 @@ fn commits(table: &Path) -> Vec<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lookup_answers_what_a_scan_does_after_any_history() {
     let seed = std::env::var("TELESTRATA_INDEX_SEED").map_or_else(|_| rand::random(), |text| text.parse().unwrap());
-    let steps = std::env::var("TELESTRATA_INDEX_STEPS").map_or(40, |text| text.parse().unwrap());
+    let steps = std::env::var("TELESTRATA_INDEX_STEPS").map_or(24, |text| text.parse().unwrap());
     println!("TELESTRATA_INDEX_SEED={seed}");
     let mut history = History::new(seed);
     for _ in 0..3 {
