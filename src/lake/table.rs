@@ -181,9 +181,8 @@ impl LakeTable {
     /// The newest version, `None` where the snapshot is that. Finding that out costs a look at one name, a twelfth of
     /// a listing's price: a version above has the next one's name, since nothing takes commits away so soon.
     pub async fn newer(&self, snapshot: &TableSnapshot) -> Result<Option<TableSnapshot>> {
-        let unavailable = |error| {
-            Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error)
-        };
+        let unavailable =
+            |error| Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error);
         if !has_version(&self.store, snapshot.version() + 1).await.map_err(unavailable)? {
             return Ok(None);
         }

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn every_form_that_bounds_the_id_is_known_and_no_other() {
-        let ids = |filter: Expr| asked_ids(Signal::Spans, &[filter]).map(|ids| ids.into_iter().collect::<Vec<_>>().concat());
+        let ids =
+            |filter: Expr| asked_ids(Signal::Spans, &[filter]).map(|ids| ids.into_iter().collect::<Vec<_>>().concat());
         let id = || col("trace_id");
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(ids(id().eq(lit("a"))), some("a"));

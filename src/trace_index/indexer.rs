@@ -180,7 +180,9 @@ impl Indexer {
             match harvested {
                 Ok(Harvest::Seen(seen)) => {
                     if !covers.is_empty() && sightings.len() + seen.len() > max {
-                        runs.push(self.write(month, std::mem::take(&mut sightings), std::mem::take(&mut covers)).await?);
+                        runs.push(
+                            self.write(month, std::mem::take(&mut sightings), std::mem::take(&mut covers)).await?,
+                        );
                     }
                     sightings.extend(seen);
                     covers.insert(id);
@@ -398,4 +400,25 @@ async fn compute<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 's
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Error::internal("a thread of the trace index died").with_source(error))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::equal(&[5, 5, 5, 5, 5, 5, 5, 5], 8)]
+    #[case::the_large_one_waits(&[1, 1, 1, 1, 1, 1, 1, 90], 7)]
+    #[case::some_at_least(&[1, 10, 100, 1000, 100_000, 100_000, 100_000, 100_000], 4)]
+    #[case::never_more_than_full(&[30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20], 2)]
+    fn small_runs_are_merged_with_their_like(#[case] sizes: &[u64], #[case] count: usize) {
+        let run = |size: &u64| DerivedFile {
+            path: String::new(),
+            size: *size,
+            partition: String::new(),
+            stats: String::new(),
+        };
+        let runs = picked(sizes.iter().rev().map(run).collect());
+        assert_eq!(runs.iter().map(|run| run.size).collect::<Vec<_>>(), sizes[..count]);
+    }
 }

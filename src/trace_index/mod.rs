@@ -33,9 +33,7 @@ pub const TABLE: DerivedTableSpec =
 const MONTH: &str = "month";
 
 fn schema() -> Value {
-    let field = |name: &str, kind: &str, comment: &str| {
-        json!({ "name": name, "type": kind, "nullable": true, "metadata": { "comment": comment } })
-    };
+    let field = |name: &str, kind: &str, comment: &str| json!({ "name": name, "type": kind, "nullable": true, "metadata": { "comment": comment } });
     json!({ "type": "struct", "fields": [
         field(MONTH, "string", "UTC month of the rows, YYYY-MM"),
         field(run::KEY, "long", "the last 8 bytes of the trace id, big-endian; several ids may share it"),

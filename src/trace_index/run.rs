@@ -22,8 +22,8 @@ use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef}
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes};
-use object_store::path::Path;
 use object_store::ObjectStore;
+use object_store::path::Path;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -213,8 +213,8 @@ impl RunWriter {
             .ok_or_else(|| Error::internal("a row group of the trace index is not where it was written"))?;
         let covers: Vec<u8> = covers.into_iter().flat_map(|FileId(id)| id).collect();
         let footer = Footer { version: VERSION, covers: STANDARD.encode(covers), checksums };
-        let footer =
-            serde_json::to_string(&footer).map_err(|error| Error::internal("no JSON of a footer").with_source(error))?;
+        let footer = serde_json::to_string(&footer)
+            .map_err(|error| Error::internal("no JSON of a footer").with_source(error))?;
         self.writer.append_key_value_metadata(KeyValue::new(FOOTER_KEY.to_owned(), footer));
         let bytes = self.writer.into_inner().map_err(encoding)?;
         let (low, high) = self.range.unzip();
@@ -499,4 +499,91 @@ pub(super) fn unreadable(path: &Path, error: ParquetError) -> Error {
 
 fn encoding(error: ParquetError) -> Error {
     Error::internal("can't encode a run of the trace index").with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use object_store::ObjectStoreExt as _;
+    use object_store::memory::InMemory;
+
+    const ROWS: i64 = 3 * GROUP_ROWS as i64 / 2;
+
+    fn sighting(number: i64) -> Sighting {
+        Sighting { key: number * 10, signal: Signal::Spans, first: number, last: number + number % 100 }
+    }
+
+    async fn store_of(run: &EncodedRun) -> (Arc<dyn ObjectStore>, Path) {
+        let (store, path) = (Arc::new(InMemory::new()), Path::from("month=2023-11").join(run.name.as_str()));
+        store.put(&path, run.bytes.clone().into()).await.unwrap();
+        (store, path)
+    }
+
+    fn encoded() -> EncodedRun {
+        let mut writer = RunWriter::new().unwrap();
+        for number in 0..ROWS {
+            writer.push(sighting(number)).unwrap();
+        }
+        writer.finish([FileId([7; 16]), FileId([8; 16])]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_lookup_finds_what_was_written_in_any_row_group() {
+        let run = encoded();
+        let (store, path) = store_of(&run).await;
+        let opened = Run::open(&store, &path, run.bytes.len() as u64).await.unwrap();
+        assert_eq!(opened.covers(), &HashSet::from([FileId([7; 16]), FileId([8; 16])]));
+        assert_eq!(opened.checksums.len(), 2);
+        let last = ROWS - 1;
+        let keys = HashSet::from([0, 10, 11, last * 10, -1, i64::MAX]);
+        let mut found = opened.find(&store, &path, &keys).await.unwrap();
+        found.sort();
+        assert_eq!(found, [sighting(0), sighting(1), sighting(last)]);
+        let mut whole = WholeRun::new(opened, path, run.bytes);
+        let mut rows = 0;
+        while let Some(next) = whole.next().unwrap() {
+            assert_eq!(next, sighting(rows));
+            rows += 1;
+        }
+        assert_eq!(rows, ROWS);
+    }
+
+    /// Wherever a byte is wrong, a lookup that would need it fails, or finds what was written.
+    #[tokio::test]
+    async fn no_wrong_byte_goes_unseen() {
+        let run = encoded();
+        let keys = HashSet::from([50, (ROWS - 5) * 10]);
+        let wrong = (0..run.bytes.len()).step_by(run.bytes.len() / 97).chain(run.bytes.len() - 300..run.bytes.len());
+        for at in wrong {
+            let mut bytes = run.bytes.to_vec();
+            bytes[at] ^= 0x10;
+            let damaged = EncodedRun { name: run.name.clone(), bytes: bytes.into(), stats: String::new() };
+            let (store, path) = store_of(&damaged).await;
+            let found = match Run::open(&store, &path, damaged.bytes.len() as u64).await {
+                Ok(opened) => opened.find(&store, &path, &keys).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(found) => assert!(at < 4 && found.len() == 2, "byte {at}: {found:?}"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Damaged, "byte {at}: {error}"),
+            }
+        }
+    }
+
+    /// A stay that is too long for its column, and none at all.
+    #[tokio::test]
+    async fn a_stay_without_an_end_goes_on_for_ever() {
+        let mut writer = RunWriter::new().unwrap();
+        writer.push(Sighting { key: 1, signal: Signal::Logs, first: 0, last: i64::MAX }).unwrap();
+        let run = writer.finish([]).unwrap();
+        let (store, path) = store_of(&run).await;
+        let opened = Run::open(&store, &path, run.bytes.len() as u64).await.unwrap();
+        let found = opened.find(&store, &path, &HashSet::from([1])).await.unwrap();
+        assert_eq!(found, [Sighting { key: 1, signal: Signal::Logs, first: 0, last: i64::MAX }]);
+        let none = RunWriter::new().unwrap().finish([FileId([1; 16])]).unwrap();
+        let (store, path) = store_of(&none).await;
+        let opened = Run::open(&store, &path, none.bytes.len() as u64).await.unwrap();
+        assert!(opened.covers().contains(&FileId([1; 16])));
+        assert_eq!(opened.find(&store, &path, &HashSet::from([1])).await.unwrap(), []);
+    }
 }

@@ -21,9 +21,7 @@ pub(super) struct Sighting {
 impl Sighting {
     /// Takes `next`, which sorts after this one, into this one; `false` where it is another id's or too far away.
     pub(super) fn absorb(&mut self, next: &Self) -> bool {
-        let close = next.key == self.key
-            && next.signal == self.signal
-            && next.first <= self.last.saturating_add(GAP);
+        let close = next.key == self.key && next.signal == self.signal && next.first <= self.last.saturating_add(GAP);
         if close {
             self.last = self.last.max(next.last);
         }
@@ -62,8 +60,9 @@ mod tests {
 
     #[test]
     fn any_text_has_a_key_and_case_matters() {
-        let texts = ["", "x", "4BF92F3577B34DA600000000000000FF", "4bf92f3577b34da600000000000000f", "ж".repeat(16).as_str()]
-            .map(key_of);
+        let texts =
+            ["", "x", "4BF92F3577B34DA600000000000000FF", "4bf92f3577b34da600000000000000f", "ж".repeat(16).as_str()]
+                .map(key_of);
         assert!(texts.iter().all(|key| *key != 255));
     }
 

@@ -112,11 +112,13 @@ async fn requests_per_query_are_few() {
     server.terminate();
 }
 
-/// The requests that a query of a server makes, without those by which the server follows the log.
+/// The requests that a query of a server makes, without those by which the server follows the log, and takes up the
+/// trace index: it reads the footers of runs, a query whole small runs.
 async fn counted(s3: &S3, server: &Server, query: &str) -> Vec<String> {
     let before = s3.requests().len();
     server.sql(query).await;
     let mut made = s3.requests().split_off(before);
     made.retain(|request| !request.contains("_delta_log"));
+    made.retain(|request| !request.contains("/trace_index/") || !request.ends_with(" 206"));
     made
 }

@@ -9,7 +9,9 @@ use arrow::array::{Array, AsArray, BooleanArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
 
 /// Its name in SQL.
 pub(in crate::query) const NAME: &str = "has_exemplar";
@@ -47,7 +49,9 @@ impl ScalarUDFImpl for HasExemplar {
             [list, id] if is_exemplars(list.data_type()) && is_text(id.data_type()) => {
                 Ok(Arc::new(Field::new(NAME, DataType::Boolean, true)))
             }
-            _ => plan_err!("has_exemplar takes a metric's exemplars and a trace id: has_exemplar(exemplars, '4bf9...')"),
+            _ => {
+                plan_err!("has_exemplar takes a metric's exemplars and a trace id: has_exemplar(exemplars, '4bf9...')")
+            }
         }
     }
 

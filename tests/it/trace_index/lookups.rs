@@ -63,11 +63,7 @@ fn questions() -> Vec<(String, Value, Vec<(&'static str, &'static [u64])>)> {
             json!([{ "n": 2, "log_count": 3 }]),
             vec![("spans", &[5, 50]), ("logs", &[5, 50])],
         ),
-        (
-            count(&format!("metrics where has_exemplar(exemplars, '{ONLY_EXEMPLAR}')")),
-            n(1),
-            vec![("metrics", &[9])],
-        ),
+        (count(&format!("metrics where has_exemplar(exemplars, '{ONLY_EXEMPLAR}')")), n(1), vec![("metrics", &[9])]),
         (
             count(&format!("metrics where has_exemplar(exemplars, '{ACROSS}') and metric_name = 'latency'")),
             n(1),

@@ -65,7 +65,8 @@ impl History {
         let rows = self.random.random_range(1..12);
         let records: Vec<Value> = (0..rows)
             .map(|_| {
-                let trace = if self.random.random_bool(0.1) { String::new() } else { id(self.random.random_range(0..IDS)) };
+                let trace =
+                    if self.random.random_bool(0.1) { String::new() } else { id(self.random.random_range(0..IDS)) };
                 log(self.random.random_range(0..60), self.random.random_range(0..86_400), &trace)
             })
             .collect();
@@ -120,10 +121,13 @@ impl History {
     fn rewrite(&mut self) {
         let Some(add) = self.pick() else { return };
         let copy = self.copy(&add);
-        self.commit(&[json!({ "add": copy }), json!({ "remove": {
+        self.commit(&[
+            json!({ "add": copy }),
+            json!({ "remove": {
             "path": add["path"], "deletionTimestamp": 1_700_000_000_000_u64, "dataChange": false,
             "extendedFileMetadata": true, "partitionValues": add["partitionValues"], "size": add["size"],
-        } })]);
+        } }),
+        ]);
     }
 
     fn foreign_append(&mut self) {
