@@ -36,5 +36,6 @@ mod server_support;
 mod service_health;
 mod service_views;
 mod system_tables;
+mod trace_index;
 mod trace_tree;
 mod views;
