@@ -40,8 +40,8 @@ use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
 use super::lookup::MapLookupPlanner;
+use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
-use super::lookup_through_window::LookupThroughWindow;
 use super::macros::expand;
 use super::provider::{SignalTable, store_url};
 use super::sql_objects::SqlObjects;
@@ -143,7 +143,7 @@ impl QueryEngine {
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
-            .with_optimizer_rule(Arc::new(LookupThroughWindow))
+            .with_optimizer_rule(Arc::new(LookupBelow))
             .with_physical_optimizer_rule(Arc::new(LookupPushdown))
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;

@@ -1,6 +1,7 @@
 //! What a question on a cross-signal view reads of a lake of many days: every side of every join is bounded.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
@@ -68,6 +69,14 @@ fn import_days(home: &Home) {
         spans.push(span(&id, CHILD, ROOT, "charge", nanos(day, NOON + 1.0), nanos(day, NOON + 2.0), 2));
         logs.push(log(&id, CHILD, nanos(day, NOON + 1.5), "refused"));
         points.push(point(&id, CHILD, day, NOON + 1.2));
+        // Tables of more than a megabyte: DataFusion takes a smaller one for the side of a join to keep in memory, and
+        // reads it first and whole.
+        for number in 0..12_u64 {
+            let (time, noise) = (nanos(day, 21_600.0 + number as f64), noise(day * 100 + number));
+            logs.push(json!({ "timeUnixNano": time, "body": { "stringValue": noise } }));
+            let attribute = json!([{ "key": "noise", "value": { "stringValue": noise } }]);
+            points.push(json!({ "timeUnixNano": time, "asDouble": 1.0, "attributes": attribute }));
+        }
     }
     let id = trace(DAYS);
     spans.push(span(&id, ROOT, "", "batch", nanos(LATE, 84_600.0), nanos(LATE + 1, 5400.0), 0));
@@ -87,6 +96,16 @@ fn import_days(home: &Home) {
     }
     let imported = import.output().unwrap();
     assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+}
+
+/// 4000 hexadecimal digits that no compression makes less of than 2000 bytes.
+fn noise(seed: u64) -> String {
+    let mut state = u128::from(seed) * 2 + 1;
+    (0..500).fold(String::new(), |mut text, _| {
+        state = state.wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645).wrapping_add(0x5851_f42d_4c95_7f2d);
+        let _ = write!(text, "{:08x}", (state >> 96) as u32);
+        text
+    })
 }
 
 async fn physical_plan(server: &Server, query: &str) -> String {
