@@ -25,7 +25,7 @@
 -- Cost: bounded by `time` in every table. A bound on `trace_id` bounds the errors; where these are of one date, logs
 -- and metrics are read of that date alone. Every error brings up to ten seconds of its instance's logs: bound it.
 WITH
-errors AS (
+failures AS (
     SELECT
         'span' AS error,
         service_name,
@@ -72,21 +72,21 @@ errors AS (
 
 -- Each error in the two stretches of ten seconds, cut at multiples of ten, that have what is within five of it.
 -- By unnest, since a join then takes the errors, few and of unknown number, for the side to keep in memory.
-errors_by_stretch AS (
+failures_by_stretch AS (
     SELECT *, date_bin(INTERVAL '10 seconds', time + shift) AS stretch
-    FROM (SELECT *, unnest([INTERVAL '-5 seconds', INTERVAL '5 seconds']) AS shift FROM errors) AS shifted
+    FROM (SELECT *, unnest([INTERVAL '-5 seconds', INTERVAL '5 seconds']) AS shift FROM failures) AS shifted
 ),
 
 -- Each instance's moments of errors in the two stretches of two minutes that have what is within two before.
 moments AS (
     SELECT service_name, pod, instance, time, date_bin(INTERVAL '2 minutes', time + shift) AS stretch
-    FROM (SELECT *, unnest([INTERVAL '-2 minutes', INTERVAL '0']) AS shift FROM errors) AS shifted
+    FROM (SELECT *, unnest([INTERVAL '-2 minutes', INTERVAL '0']) AS shift FROM failures) AS shifted
     GROUP BY service_name, pod, instance, time, date_bin(INTERVAL '2 minutes', time + shift)
 ),
 
 -- Joined by the date alone first: of the one date of a trace's errors, files of other dates are not opened.
 log_dates AS (
-    SELECT CAST(stretch AS DATE) AS date FROM errors_by_stretch GROUP BY CAST(stretch AS DATE)
+    SELECT CAST(stretch AS DATE) AS date FROM failures_by_stretch GROUP BY CAST(stretch AS DATE)
 ),
 
 point_dates AS (
@@ -166,7 +166,7 @@ FROM (
         CAST(NULL AS VARCHAR) AS context_trace_id,
         CAST(NULL AS VARCHAR) AS context_span_id,
         attributes
-    FROM errors
+    FROM failures
 
     UNION ALL
 
@@ -191,7 +191,7 @@ FROM (
         l.log_trace_id AS context_trace_id,
         l.log_span_id AS context_span_id,
         l.attributes
-    FROM errors_by_stretch AS e
+    FROM failures_by_stretch AS e
     JOIN (
         SELECT
             coalesce(k8s_pod_name, service_instance_id, host_name, '') AS log_instance,
@@ -239,7 +239,7 @@ FROM (
         CAST(NULL AS VARCHAR) AS context_trace_id,
         CAST(NULL AS VARCHAR) AS context_span_id,
         p.attributes
-    FROM errors AS e
+    FROM failures AS e
     JOIN points AS p
     ON p.service_name = e.service_name AND p.instance = e.instance AND p.error_time = e.time AND p.place = 1
 ) AS contexts

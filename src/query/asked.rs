@@ -118,7 +118,8 @@ fn bounds_below(plan: &LogicalPlan, bounds: &[Bound]) -> Vec<Vec<Bound>> {
             .cloned()
             .collect(),
         LogicalPlan::Unnest(unnest) => {
-            let made = |bound: &Bound| unnest.list_type_columns.iter().any(|(_, list)| list.output_column == bound.column);
+            let made =
+                |bound: &Bound| unnest.list_type_columns.iter().any(|(_, list)| list.output_column == bound.column);
             bounds.iter().filter(|bound| !made(bound)).cloned().collect()
         }
         LogicalPlan::Union(union) => {

@@ -72,7 +72,8 @@ pub(super) fn with_bound_on_start(
     files: &[Arc<LiveFile>],
     schema: &SchemaRef,
 ) -> Arc<dyn PhysicalExpr> {
-    let Some(longest) = files.iter().map(|file| longest_micros(file)).try_fold(0, |longest, own| Some(longest.max(own?)))
+    let Some(longest) =
+        files.iter().map(|file| longest_micros(file)).try_fold(0, |longest, own| Some(longest.max(own?)))
     else {
         return predicate;
     };

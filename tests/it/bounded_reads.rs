@@ -181,7 +181,10 @@ async fn bounds_reach_a_view_through_what_keeps_them(server: &Server) {
     let cases = [
         (format!("select * from hours where {}", bound("time")), spans),
         (format!("with e as (select time as at, name from span_events) select * from e where {}", bound("at")), spans),
-        (format!("select * from (select time, count(*) from exemplars group by time) where {}", bound("time")), metrics),
+        (
+            format!("select * from (select time, count(*) from exemplars group by time) where {}", bound("time")),
+            metrics,
+        ),
         (
             format!(
                 "select * from (select time from span_events union all select time from exemplars) where {}",
@@ -198,9 +201,15 @@ async fn bounds_reach_a_view_through_what_keeps_them(server: &Server) {
         ),
         // The one side by what is asked of the other.
         (format!("select * from exemplars e join span_events s on s.time = e.time where {}", bound("e.time")), both),
-        (format!("select * from exemplars e left join span_events s on s.time = e.time where {}", bound("e.time")), both),
+        (
+            format!("select * from exemplars e left join span_events s on s.time = e.time where {}", bound("e.time")),
+            both,
+        ),
         // No row without an event has a time of one.
-        (format!("select * from exemplars e full join span_events s on s.time = e.time where {}", bound("s.time")), both),
+        (
+            format!("select * from exemplars e full join span_events s on s.time = e.time where {}", bound("s.time")),
+            both,
+        ),
         (
             format!(
                 "select * from exemplars e left join span_events s on s.name = e.unit and {} where {}",

@@ -9,8 +9,7 @@ use crate::support::server::{Home, Server};
 
 const START: u64 = 1_700_000_000_000_000_000;
 const HOT: &str = "[flush]\nage = \"1h\"\n";
-const TENANT: &str =
-    "[[promoted]]\nname = \"tenant\"\ntype = \"long\"\nfrom = [\"attributes['tenant.id']\", \"resource_attributes['tenant.id']\"]\n";
+const TENANT: &str = "[[promoted]]\nname = \"tenant\"\ntype = \"long\"\nfrom = [\"attributes['tenant.id']\", \"resource_attributes['tenant.id']\"]\n";
 
 fn attributes(pairs: &[(&str, &str)]) -> Value {
     pairs.iter().map(|(key, value)| json!({ "key": key, "value": { "stringValue": value } })).collect()
@@ -31,7 +30,8 @@ async fn send(server: &Server, first: u64, resource: &[(&str, &str)], records: &
         });
         records.collect()
     };
-    let spans = of("startTimeUnixNano", |number| json!({ "name": "n", "endTimeUnixNano": (START + number).to_string() }));
+    let spans =
+        of("startTimeUnixNano", |number| json!({ "name": "n", "endTimeUnixNano": (START + number).to_string() }));
     let logs = of("timeUnixNano", |_| json!({ "severityNumber": 9 }));
     let requests = [
         ("/v1/traces", json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": spans }] }] })),
