@@ -17,17 +17,23 @@
 //! any other query a marker is true of every row. A view's markers bound the views that it reads in turn.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, JoinType, Result};
+use datafusion::common::{Column, DFSchema, JoinType, Result, TableReference};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::utils::{split_binary, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, Join, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, SubqueryAlias,
+};
 
+use super::asof_join::AsofJoin;
 use super::markers::written_out;
 use super::sql_objects::SqlObjects;
 
 /// The columns of a view that its bounds are on.
 const TIME: &str = "time";
 const TRACE: &str = "trace_id";
+
+/// What the name of a view's own plan begins with.
+const VIEW: &str = "view ";
 
 /// What a query asks of a view.
 #[derive(Debug, Clone, Default)]
@@ -67,6 +73,17 @@ impl Asked {
     }
 }
 
+/// A view's plan as it stands in queries: under a name that no CTE or alias has by chance, not of a query nor of a view.
+pub(super) fn as_view(plan: LogicalPlan, name: &str) -> Result<LogicalPlan> {
+    LogicalPlanBuilder::from(plan).alias(TableReference::bare(format!("{VIEW}{name}")))?.build()
+}
+
+/// Whether a plan is a view's or a macro's.
+fn is_view(alias: &SubqueryAlias, objects: &SqlObjects) -> bool {
+    let name = alias.alias.table();
+    name.starts_with(VIEW) || objects.named(name).is_some_and(|object| object.parameters.is_some())
+}
+
 /// Puts the bounds of a query's views in the place of the views' markers.
 pub(super) fn bound_views(plan: LogicalPlan, objects: &SqlObjects) -> Result<LogicalPlan> {
     bound(plan, &[], &Asked::default(), objects)
@@ -84,7 +101,7 @@ fn bound(plan: LogicalPlan, bounds: &[Bound], view: &Asked, objects: &SqlObjects
     };
     let below = bounds_below(&plan, bounds);
     let inside = match &plan {
-        LogicalPlan::SubqueryAlias(alias) if objects.named(alias.alias.table()).is_some() => {
+        LogicalPlan::SubqueryAlias(alias) if is_view(alias, objects) => {
             Asked::of(below.first().map_or(&[], Vec::as_slice))
         }
         _ => view.clone(),
@@ -126,9 +143,20 @@ fn bounds_below(plan: &LogicalPlan, bounds: &[Bound]) -> Vec<Vec<Bound>> {
             return union.inputs.iter().map(|input| picked(bounds, &union.schema, &columns_of(input))).collect();
         }
         LogicalPlan::Join(join) => return sides_of(join, bounds).into(),
+        other if let Some(join) = AsofJoin::of(other) => return vec![bounds.to_vec(), implied_by(join, bounds)],
         _ => Vec::new(),
     };
     vec![one]
+}
+
+/// What bounds on the left of a temporal join say of its right.
+fn implied_by(join: &AsofJoin, bounds: &[Bound]) -> Vec<Bound> {
+    let implied = |bound: &Bound| match &bound.test {
+        Test::Compare(op, value) => join.implied_bounds(&bound.column, *op, value),
+        Test::OneOf(_) => Vec::new(),
+    };
+    let bound = |(column, op, value)| Bound { column, test: Test::Compare(op, value) };
+    bounds.iter().flat_map(implied).map(bound).collect()
 }
 
 fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {
@@ -281,11 +309,16 @@ fn compared(left: &Expr, op: Operator, right: &Expr) -> Option<Bound> {
 }
 
 fn is_constant(value: &Expr) -> bool {
+    value.column_refs().is_empty() && !value.is_volatile() && !has_subquery(value)
+}
+
+/// Whether a query within a query is in an expression, or a column of one around it.
+pub(super) fn has_subquery(value: &Expr) -> bool {
     let subquery = |expr: &Expr| {
         Ok(matches!(
             expr,
             Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::OuterReferenceColumn(..)
         ))
     };
-    value.column_refs().is_empty() && !value.is_volatile() && !value.exists(subquery).unwrap_or(true)
+    value.exists(subquery).unwrap_or(true)
 }

@@ -35,7 +35,8 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked::bound_views;
+use super::asked::{as_view, bound_views};
+use super::asof_join::with_asof_joins;
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
@@ -46,6 +47,7 @@ use super::macros::expand;
 use super::provider::{SignalTable, store_url};
 use super::sql_objects::SqlObjects;
 use super::statement::parse;
+use super::system::{SYSTEM_SCHEMA, SystemTables};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
@@ -89,6 +91,7 @@ struct Planner {
     root: LakeRoot,
     stores: FileStores,
     objects: Arc<SqlObjects>,
+    system: SystemTables,
     state: SessionState,
 }
 
@@ -151,8 +154,10 @@ impl QueryEngine {
         let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::default()) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        let state = with_asof_joins(state);
         let stores = FileStores::new(&root, budget.small_files);
-        let planner = Planner { root, stores, objects, state };
+        let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
+        let planner = Planner { root, stores, objects, system, state };
         Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })
     }
 
@@ -238,7 +243,7 @@ impl Planner {
         let references = self.state.resolve_table_references(&self.statement(sql)?).map_err(from_datafusion)?;
         let mut names = HashSet::new();
         for reference in references {
-            if reference.schema() == Some("information_schema") {
+            if matches!(reference.schema(), Some("information_schema" | SYSTEM_SCHEMA)) {
                 return Ok(None);
             }
             match self.objects.view(reference.table()) {
@@ -282,6 +287,7 @@ impl Planner {
     }
 
     fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
+        let system = self.system.over(&pinned).map_err(from_datafusion)?;
         let schema = MemorySchemaProvider::new();
         // A signal that nobody sent yet has no rows; views across signals answer all the same.
         let absent = Signal::ALL.into_iter().filter(|signal| pinned.0.iter().all(|(pinned, _)| pinned != signal));
@@ -295,6 +301,7 @@ impl Planner {
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SYSTEM_SCHEMA, system).map_err(from_datafusion)?;
         catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(from_datafusion)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
@@ -327,10 +334,12 @@ impl Planner {
                     (Err(_), Broken::LeftOut) => continue,
                     (Err(error), Broken::IsAnError) => {
                         let message = from_datafusion(error).message().to_owned();
-                        return Err(Error::invalid(format!("view `{}` can't be planned: {message}", view.name)));
+                        let file = view.file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
+                        return Err(Error::invalid(format!("view `{}`{file} can't be planned: {message}", view.name)));
                     }
                 };
                 orders.extend(own_order(&plan).map(|order| (view.name.to_string(), order)));
+                let plan = as_view(plan, &view.name).map_err(from_datafusion)?;
                 let table = ViewTable::new(plan, Some(view.sql.to_string()));
                 if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
                     schema.register_table(view.name.to_string(), Arc::new(table)).map_err(from_datafusion)?;
@@ -349,7 +358,8 @@ enum Broken {
 }
 
 fn named(references: &[TableReference], broken: Broken) -> Vec<(String, Broken)> {
-    references.iter().map(|reference| (reference.table().to_owned(), broken)).collect()
+    let own = references.iter().filter(|reference| reference.schema().is_none_or(|schema| schema == SCHEMA));
+    own.map(|reference| (reference.table().to_owned(), broken)).collect()
 }
 
 fn runtime_env(root: &LakeRoot, budget: &QueryBudget) -> Result<Arc<RuntimeEnv>> {

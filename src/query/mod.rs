@@ -12,16 +12,20 @@
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
 //! lookup_below.rs     lookups below joins and windows
+//! trace/              one trace: its tree, self times, critical path
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
+//! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
+//! asof_join/          each row of one table with the nearest of another
 //! ```
 
 mod adapter;
 mod asked;
+mod asof_join;
 mod engine;
 mod error;
 mod file_reader;
@@ -37,8 +41,11 @@ mod pruning;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod system;
+mod trace;
 mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
+pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

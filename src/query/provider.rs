@@ -226,7 +226,7 @@ fn is_lookup_by_id(filter: &Expr) -> bool {
 }
 
 /// The filter without the table's name on its columns.
-fn unqualified(filter: Expr) -> Result<Expr> {
+pub(super) fn unqualified(filter: Expr) -> Result<Expr> {
     use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
     filter
         .transform(|expr| match expr {
@@ -244,7 +244,7 @@ pub(super) fn store_url(root: &LakeRoot) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(&url[..url::Position::BeforePath])
 }
 
-fn external(error: crate::error::Error) -> datafusion::error::DataFusionError {
+pub(super) fn external(error: crate::error::Error) -> datafusion::error::DataFusionError {
     datafusion::error::DataFusionError::External(Box::new(error))
 }
 

@@ -237,7 +237,8 @@ pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
-fn micros(value: &Value) -> Option<i64> {
+/// A time of Delta's statistics, in microseconds since 1970.
+pub(super) fn micros(value: &Value) -> Option<i64> {
     DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }
 

@@ -15,6 +15,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::asof_join::nest_asof_joins;
 use super::error::from_datafusion;
 use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
@@ -43,7 +44,17 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     }
     let mut statement = first;
     write_out_attr(&mut statement)?;
+    nest(&mut statement);
     Ok(statement)
+}
+
+/// Every ASOF JOIN between parentheses.
+fn nest(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(statement) => nest_asof_joins(statement),
+        Statement::Explain(explain) => nest(&mut explain.statement),
+        _ => {}
+    }
 }
 
 /// Checks that a text is one expression and nothing else, so that it stays inside the parentheses it is put in.

@@ -159,7 +159,7 @@ async fn a_bounded_question_reads_what_it_must() {
     a_trace_id_reads_one_row_group_of_every_side(&server).await;
 }
 
-/// One view that bounds its table, and one on it.
+/// Views that bound their table, and one on a view.
 fn views_of_a_user(home: &mut Home) {
     let folder = home.path().join("views");
     std::fs::create_dir(&folder).unwrap();
@@ -167,6 +167,11 @@ fn views_of_a_user(home: &mut Home) {
         WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 minute') GROUP BY 1";
     let hours = "-- One row an hour with spans.\nSELECT date_trunc('hour', time) AS time, sum(n) AS n FROM minutes
         WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 hour') GROUP BY 1";
+    // A CTE that has the name of another view is still this view's.
+    let days = "-- One row a day with spans.\nWITH span_events AS (SELECT date_trunc('minute', time) AS minute FROM spans
+        WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day'))
+        SELECT date_trunc('day', minute) AS time, count(*) AS n FROM span_events GROUP BY 1";
+    std::fs::write(folder.join("days.sql"), days).unwrap();
     std::fs::write(folder.join("minutes.sql"), minutes).unwrap();
     std::fs::write(folder.join("hours.sql"), hours).unwrap();
     home.reconfigure(&format!("[query]\nviews = {folder:?}\n"));
@@ -176,10 +181,12 @@ async fn bounds_reach_a_view_through_what_keeps_them(server: &Server) {
     let (from, to) = (format!("{}T00:00:00Z", date(MIDDLE)), format!("{}T00:00:00Z", date(MIDDLE + 1)));
     let bound = |column: &str| format!("{column} >= '{from}' and {column} < '{to}'");
     let spans: &[(&str, &[u64])] = &[("spans", &[MIDDLE])];
+    let two_days: &[(&str, &[u64])] = &[("spans", &[MIDDLE, MIDDLE + 1])];
     let metrics: &[(&str, &[u64])] = &[("metrics", &[MIDDLE])];
     let both: &[(&str, &[u64])] = &[("spans", &[MIDDLE]), ("metrics", &[MIDDLE])];
     let cases = [
         (format!("select * from hours where {}", bound("time")), spans),
+        (format!("select * from days where {}", bound("time")), two_days),
         (format!("with e as (select time as at, name from span_events) select * from e where {}", bound("at")), spans),
         (
             format!("select * from (select time, count(*) from exemplars group by time) where {}", bound("time")),

@@ -5,10 +5,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asof_join;
 mod bounded_reads;
+mod catalog_views;
 mod check;
 mod cli;
 mod completions;
+mod cookbook;
 mod crash;
 mod cross_signal;
 mod durability;
@@ -17,6 +20,7 @@ mod faults;
 mod handoff;
 mod http_api;
 mod import_again;
+mod known_world;
 mod object_store;
 mod otlp_decode;
 mod otlp_doors;
@@ -29,4 +33,7 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod service_views;
+mod system_tables;
+mod trace_tree;
 mod views;

@@ -3,9 +3,13 @@
 //! A function is a file here, or beside what it is the SQL side of, and a line in [`register`].
 
 mod bucket_of;
+mod critical_path;
+mod error_fingerprint;
 mod has_exemplar;
 mod span_end;
+mod span_list;
 mod span_slack;
+mod trace_tree;
 
 use std::sync::Arc;
 
@@ -16,6 +20,9 @@ use datafusion::logical_expr::ScalarUDF;
 pub(super) use has_exemplar::HasExemplar;
 pub(super) use span_end::{SpanEnd, end_micros};
 
+use self::critical_path::CriticalPathOf;
+use self::error_fingerprint::{Fingerprint, MessagePattern};
+use self::trace_tree::TraceTreeOf;
 use super::engine::QueryBudget;
 use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
@@ -30,10 +37,14 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(MapValue::default()),
         ScalarUDF::from(Attr::default()),
         ScalarUDF::from(SpanOfLog::new(budget.span_slack)),
+        ScalarUDF::from(TraceTreeOf::default()),
+        ScalarUDF::from(CriticalPathOf::default()),
         ScalarUDF::from(SpanEnd::default()),
         ScalarUDF::from(span_slack::SpanSlack::new(budget.span_slack)),
         ScalarUDF::from(HasExemplar::default()),
         ScalarUDF::from(bucket_of::BucketOf::default()),
+        ScalarUDF::from(MessagePattern::default()),
+        ScalarUDF::from(Fingerprint::default()),
     ];
     for function in scalar.into_iter().chain(Marker::all().map(ScalarUDF::from)) {
         registry.register_udf(Arc::new(function))?;
