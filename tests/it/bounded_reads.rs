@@ -168,7 +168,8 @@ fn views_of_a_user(home: &mut Home) {
     let hours = "-- One row an hour with spans.\nSELECT date_trunc('hour', time) AS time, sum(n) AS n FROM minutes
         WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 hour') GROUP BY 1";
     // A CTE that has the name of another view is still this view's.
-    let days = "-- One row a day with spans.\nWITH span_events AS (SELECT date_trunc('minute', time) AS minute FROM spans
+    let days =
+        "-- One row a day with spans.\nWITH span_events AS (SELECT date_trunc('minute', time) AS minute FROM spans
         WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 day'))
         SELECT date_trunc('day', minute) AS time, count(*) AS n FROM span_events GROUP BY 1";
     std::fs::write(folder.join("days.sql"), days).unwrap();
