@@ -35,14 +35,14 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked::bound_views;
+use super::asked::{as_view, bound_views};
 use super::asof_join::with_asof_joins;
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
 use super::lookup::MapLookupPlanner;
+use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
-use super::lookup_through_window::LookupThroughWindow;
 use super::macros::expand;
 use super::provider::{SignalTable, store_url};
 use super::sql_objects::SqlObjects;
@@ -148,7 +148,7 @@ impl QueryEngine {
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
-            .with_optimizer_rule(Arc::new(LookupThroughWindow))
+            .with_optimizer_rule(Arc::new(LookupBelow))
             .with_physical_optimizer_rule(Arc::new(LookupPushdown))
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
@@ -344,6 +344,7 @@ impl Planner {
                     }
                 };
                 orders.extend(own_order(&plan).map(|order| (view.name.to_string(), order)));
+                let plan = as_view(plan, &view.name).map_err(from_datafusion)?;
                 let table = ViewTable::new(plan, Some(view.sql.to_string()));
                 if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
                     schema.register_table(view.name.to_string(), Arc::new(table)).map_err(from_datafusion)?;

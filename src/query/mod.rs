@@ -13,8 +13,8 @@
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
+//! lookup_below.rs     lookups below joins and windows
 //! trace/              one trace: its tree, self times, critical path
-//! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
@@ -35,8 +35,8 @@ mod file_reader;
 mod filter;
 mod functions;
 mod lookup;
+mod lookup_below;
 mod lookup_pushdown;
-mod lookup_through_window;
 mod macros;
 mod markers;
 mod provider;
