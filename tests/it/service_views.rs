@@ -276,3 +276,13 @@ async fn a_bound_on_a_views_time_leaves_out_files_and_no_rows() {
         assert_eq!(dates(&server, query).await.len(), 4 * scans, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_on_an_empty_lake_are_empty() {
+    let home = Home::new("");
+    let server = home.serve();
+    let views = SCANS.iter().map(|(view, ..)| *view).chain(["attribute_values('logs', 'k')"]);
+    for view in views {
+        assert_eq!(server.sql(&format!("select * from {view}")).await, Vec::<Value>::new(), "{view}");
+    }
+}
