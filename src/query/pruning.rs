@@ -248,8 +248,8 @@ mod tests {
     use crate::model::schema::table_schema;
     use crate::model::signal::Signal;
     use datafusion::common::DFSchema;
-    use datafusion::execution::context::ExecutionProps;
     use datafusion::logical_expr::{ScalarUDF, col, lit};
+    use datafusion::prelude::SessionContext;
     use serde_json::json;
 
     /// 2023-11-15T11:00:00Z.
@@ -264,8 +264,7 @@ mod tests {
         let end = ScalarUDF::from(SpanEnd::default()).call(vec![col(TIME), col(DURATION)]);
         let eleven = ScalarValue::TimestampMicrosecond(Some(ELEVEN), Some("UTC".into()));
         let schema = DFSchema::try_from(schema()).unwrap();
-        datafusion::physical_expr::create_physical_expr(&end.gt_eq(lit(eleven)), &schema, &ExecutionProps::new())
-            .unwrap()
+        SessionContext::new().create_physical_expr(end.gt_eq(lit(eleven)), &schema).unwrap()
     }
 
     /// A file of two spans, the last of which started at 10:00.

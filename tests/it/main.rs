@@ -6,6 +6,7 @@
 mod support;
 
 mod bounded_reads;
+mod catalog_views;
 mod check;
 mod cli;
 mod completions;
@@ -31,6 +32,7 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod service_views;
 mod system_tables;
 mod trace_tree;
 mod views;

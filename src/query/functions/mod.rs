@@ -4,6 +4,7 @@
 
 mod bucket_of;
 mod critical_path;
+mod error_fingerprint;
 mod has_exemplar;
 mod span_end;
 mod span_list;
@@ -20,6 +21,7 @@ pub(super) use has_exemplar::HasExemplar;
 pub(super) use span_end::{SpanEnd, end_micros};
 
 use self::critical_path::CriticalPathOf;
+use self::error_fingerprint::{Fingerprint, MessagePattern};
 use self::trace_tree::TraceTreeOf;
 use super::engine::QueryBudget;
 use super::lookup::{Attr, MapValue};
@@ -41,6 +43,8 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(span_slack::SpanSlack::new(budget.span_slack)),
         ScalarUDF::from(HasExemplar::default()),
         ScalarUDF::from(bucket_of::BucketOf::default()),
+        ScalarUDF::from(MessagePattern::default()),
+        ScalarUDF::from(Fingerprint::default()),
     ];
     for function in scalar.into_iter().chain(Marker::all().map(ScalarUDF::from)) {
         registry.register_udf(Arc::new(function))?;
