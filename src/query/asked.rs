@@ -281,11 +281,16 @@ fn compared(left: &Expr, op: Operator, right: &Expr) -> Option<Bound> {
 }
 
 fn is_constant(value: &Expr) -> bool {
+    value.column_refs().is_empty() && !value.is_volatile() && !has_subquery(value)
+}
+
+/// Whether a query within a query is in an expression, or a column of one around it.
+pub(super) fn has_subquery(value: &Expr) -> bool {
     let subquery = |expr: &Expr| {
         Ok(matches!(
             expr,
             Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::OuterReferenceColumn(..)
         ))
     };
-    value.column_refs().is_empty() && !value.is_volatile() && !value.exists(subquery).unwrap_or(true)
+    value.exists(subquery).unwrap_or(true)
 }
