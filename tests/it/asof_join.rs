@@ -94,8 +94,10 @@ async fn send_records(server: &Server) {
     send(server, "/v1/logs", json!({ "resourceLogs": logs })).await;
 }
 
-/// What happened, the value, its age and its instance.
-const EXPECTED: [(&str, &str, Option<f64>, Option<f64>, Option<&str>); 10] = [
+/// Signal, what happened, the value, its age and its instance.
+type Expected = (&'static str, &'static str, Option<f64>, Option<f64>, Option<&'static str>);
+
+const EXPECTED: [Expected; 10] = [
     ("span", "a", Some(5.0), Some(0.0), Some("i1")),
     // The point at 58 s has no value.
     ("span", "bb", Some(5.0), Some(59.5), Some("i1")),
