@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
+//! budget.rs           what a query may use
 //! statement.rs        parsing, attr('k')
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
@@ -20,6 +21,7 @@
 
 mod adapter;
 mod asked_time;
+mod budget;
 mod engine;
 mod error;
 mod file_reader;
@@ -35,6 +37,7 @@ mod sql_objects;
 mod statement;
 mod view_order;
 
-pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
+pub use budget::QueryBudget;
+pub use engine::{Pinned, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};

@@ -36,6 +36,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::adapter::{ContractAdapterFactory, promoted_value};
+use super::budget::ScanMeter;
 use super::file_reader::FileStores;
 use super::pruning::{date_of, prune};
 use crate::buffer::TableState;
@@ -46,11 +47,18 @@ use crate::model::signal::Signal;
 /// Bytes fetched from a file's end at first: footer and page index of a usual file.
 const FOOTER_HINT: usize = 64 << 10;
 
+/// How one query gets at the files of a lake.
+#[derive(Debug)]
+pub(super) struct FileAccess {
+    pub(super) root: LakeRoot,
+    pub(super) stores: FileStores,
+    pub(super) meter: Arc<ScanMeter>,
+}
+
 /// One table at one moment.
 #[derive(Debug)]
 pub(super) struct SignalTable {
-    root: LakeRoot,
-    stores: FileStores,
+    files: FileAccess,
     signal: Signal,
     state: Arc<TableState>,
     /// The scan's own order: the file's columns, then the partition.
@@ -62,7 +70,7 @@ impl SignalTable {
     ///
     /// # Errors
     /// If the table's schema has no partition column.
-    pub(super) fn try_new(root: LakeRoot, stores: FileStores, signal: Signal, state: Arc<TableState>) -> Result<Self> {
+    pub(super) fn try_new(files: FileAccess, signal: Signal, state: Arc<TableState>) -> Result<Self> {
         let schema = state.snapshot.schema();
         let partition = schema.index_of(PARTITION)?;
         let in_files: Vec<usize> = (0..schema.fields().len()).filter(|column| *column != partition).collect();
@@ -70,7 +78,7 @@ impl SignalTable {
         let scan_schema = TableSchema::builder(file_schema)
             .with_table_partition_cols(vec![Arc::new(schema.field(partition).clone())])
             .build();
-        Ok(Self { root, stores, signal, state, scan_schema })
+        Ok(Self { files, signal, state, scan_schema })
     }
 
     fn cold(
@@ -86,7 +94,7 @@ impl SignalTable {
         if files.is_empty() {
             return Ok(None);
         }
-        let table = self.root.table_path(self.signal.table()).map_err(external)?;
+        let table = self.files.root.table_path(self.signal.table()).map_err(external)?;
         let footers = session.runtime_env().cache_manager.get_file_metadata_cache();
         let mut source = ParquetSource::new(self.scan_schema.clone())
             .with_table_parquet_options(session.table_options().parquet.clone())
@@ -94,7 +102,7 @@ impl SignalTable {
             .with_bloom_filter_on_read(true)
             .with_metadata_size_hint(FOOTER_HINT)
             .with_pushdown_filters(filters.iter().any(is_lookup_by_id) && !self.has_promoted(columns))
-            .with_parquet_file_reader_factory(self.stores.factory(footers));
+            .with_parquet_file_reader_factory(self.files.stores.factory(footers, Arc::clone(&self.files.meter)));
         if let Some(predicate) = predicate {
             source = source.with_predicate(predicate);
         }
@@ -104,7 +112,7 @@ impl SignalTable {
         statistics.num_rows = rows.map_or(Precision::Absent, |rows| Precision::Exact(as_usize(rows)));
         statistics.total_byte_size = Precision::Inexact(as_usize(bytes));
         let order = scan_order(schema, self.state.snapshot.schema(), columns)?;
-        let config = FileScanConfigBuilder::new(store_url(&self.root)?, Arc::new(source))
+        let config = FileScanConfigBuilder::new(store_url(&self.files.root)?, Arc::new(source))
             .with_file_groups(file_groups(&files, &table, &self.scan_schema, session.config().target_partitions()))
             .with_projection_indices(Some(order))?
             .with_statistics(statistics)

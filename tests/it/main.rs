@@ -20,6 +20,7 @@ mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
 mod prompt;
+mod query_budgets;
 mod readers;
 mod request_counts;
 mod roundtrip;

@@ -9,7 +9,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::asked_time::InAskedTime;
-use super::engine::QueryBudget;
+use super::budget::QueryBudget;
 use super::lookup::{Attr, MapValue};
 use super::span_match::SpanOfLog;
 
