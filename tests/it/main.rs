@@ -21,6 +21,7 @@ mod otlp_doors;
 mod otlp_rules;
 mod prompt;
 mod query_budgets;
+mod query_cancel;
 mod readers;
 mod request_counts;
 mod roundtrip;
