@@ -172,7 +172,7 @@ fn bound_by(column: &Column, op: Operator, value: &Expr) -> Option<Bound> {
     })
 }
 
-fn has_subquery(value: &Expr) -> bool {
+pub(super) fn has_subquery(value: &Expr) -> bool {
     let subquery = |expr: &Expr| {
         Ok(matches!(
             expr,

@@ -14,13 +14,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
 };
-use datafusion::common::{ParamValues, ScalarValue, TableReference};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
@@ -28,6 +28,9 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
@@ -45,8 +48,10 @@ use super::lookup::MapLookupPlanner;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
 use super::provider::{FileAccess, SignalTable, store_url};
+use super::scan_order::ScanOrder;
+use super::scan_report::ScanReports;
 use super::sql_objects::SqlObjects;
-use super::statement::parse;
+use super::statement::{estimated, parse};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
@@ -128,11 +133,13 @@ impl QueryEngine {
             .with_information_schema(true);
         config.options_mut().sql_parser.collect_spans = true;
         config.options_mut().execution.parquet.bloom_filter_on_read = true;
+        // scan_order.rs does it, through filters and unions as well.
+        config.options_mut().optimizer.enable_sort_pushdown = false;
         let defaults = SessionStateBuilder::new().with_default_features();
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
-            .with_physical_optimizer_rule(Arc::new(LookupPushdown))
+            .with_physical_optimizer_rules(physical_rules())
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
@@ -164,8 +171,8 @@ impl QueryEngine {
         let now = Instant::now();
         let deadline = now.checked_add(self.budget.max_time).unwrap_or(now + FAR_AWAY);
         let meter = Arc::new(ScanMeter::new(self.budget.max_scan_bytes));
-        let (planner, sql, scans) = (Arc::clone(&self.planner), sql.to_owned(), Arc::clone(&meter));
-        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params, scans).await });
+        let (planner, sql, counted) = (Arc::clone(&self.planner), sql.to_owned(), Arc::clone(&meter));
+        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params, &counted).await });
         let stream = tokio::time::timeout_at(deadline, AbortOnDropHandle::new(started))
             .await
             .map_err(|_| self.budget.out_of_time())?
@@ -240,7 +247,7 @@ async fn give_rows(
 impl Planner {
     /// The statement of a query, its macros written out.
     fn statement(&self, sql: &str) -> Result<Statement> {
-        let mut statement = parse(sql)?;
+        let mut statement = parse(estimated(sql).as_deref().unwrap_or(sql))?;
         expand(&mut statement, &self.objects)?;
         Ok(statement)
     }
@@ -271,10 +278,11 @@ impl Planner {
         pinned: Pinned,
         sql: &str,
         params: Vec<ScalarValue>,
-        meter: Arc<ScanMeter>,
+        meter: &Arc<ScanMeter>,
     ) -> Result<SendableRecordBatchStream> {
         let statement = self.statement(sql)?;
-        let state = self.session_over(pinned, &meter)?;
+        let reports = Arc::default();
+        let state = self.session_over(pinned, meter, &reports)?;
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
         let views = if all {
@@ -295,11 +303,16 @@ impl Planner {
             plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
         };
         let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
+        let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
         let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-        execute_stream(plan, state.task_ctx()).map_err(from_datafusion)
+        if estimated(sql).is_some() {
+            return Ok(one_batch(reports.rows().map_err(|error| from_datafusion(error.into()))?));
+        }
+        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        Ok(if explains { with_reports(stream, &reports) } else { stream })
     }
 
-    fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>) -> Result<SessionState> {
+    fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {
         let schema = MemorySchemaProvider::new();
         // A signal that nobody sent yet has no rows; views across signals answer all the same.
         let absent = Signal::ALL.into_iter().filter(|signal| pinned.0.iter().all(|(pinned, _)| pinned != signal));
@@ -308,7 +321,12 @@ impl Planner {
             schema.register_table(signal.table().to_owned(), Arc::new(empty)).map_err(from_datafusion)?;
         }
         for (signal, table) in pinned.0 {
-            let files = FileAccess { root: self.root.clone(), stores: self.stores.clone(), meter: Arc::clone(meter) };
+            let files = FileAccess {
+                root: self.root.clone(),
+                stores: self.stores.clone(),
+                meter: Arc::clone(meter),
+                reports: Arc::clone(reports),
+            };
             let provider = SignalTable::try_new(files, signal, table).map_err(from_datafusion)?;
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
@@ -373,6 +391,32 @@ enum Broken {
 
 fn named(references: &[TableReference], broken: Broken) -> Vec<(String, Broken)> {
     references.iter().map(|reference| (reference.table().to_owned(), broken)).collect()
+}
+
+/// DataFusion's rules, and ours before the last ones: a plan that is changed after dynamic filters were handed down
+/// has lost them.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let last = rules.iter().rposition(|rule| rule.name().starts_with("FilterPushdown")).unwrap_or(rules.len());
+    let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(LookupPushdown), Arc::new(ScanOrder)];
+    rules.splice(last..last, ours);
+    rules
+}
+
+fn one_batch(batch: RecordBatch) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(batch.schema(), futures::stream::iter([Ok(batch)])))
+}
+
+/// The rows of an EXPLAIN, and one of what its scans read.
+fn with_reports(rows: SendableRecordBatchStream, reports: &ScanReports) -> SendableRecordBatchStream {
+    let (schema, text) = (rows.schema(), reports.text());
+    if text.is_empty() {
+        return rows;
+    }
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(vec!["scans"])), Arc::new(StringArray::from(vec![text]))];
+    let row = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from);
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows.chain(futures::stream::iter([row]))))
 }
 
 fn runtime_env(root: &LakeRoot, budget: &QueryBudget) -> Result<Arc<RuntimeEnv>> {

@@ -9,6 +9,10 @@
 //! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
+//! file_statistics.rs  what the log says of files' columns
+//! scan_report.rs      what a query would read, and why no more
+//! hot_rows.rs         the rows that are in no file yet
+//! scan_order.rs       the best files first, for ORDER BY ... LIMIT
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
@@ -25,13 +29,17 @@ mod budget;
 mod engine;
 mod error;
 mod file_reader;
+mod file_statistics;
 mod filter;
 mod functions;
+mod hot_rows;
 mod lookup;
 mod lookup_pushdown;
 mod macros;
 mod provider;
 mod pruning;
+mod scan_order;
+mod scan_report;
 mod span_match;
 mod sql_objects;
 mod statement;

@@ -1,39 +1,31 @@
 //! Which files a query has to read, decided from the Delta log alone.
 //!
-//! Pruning may keep too much, never too little: times are widened to the milliseconds that Delta's statistics keep,
-//! a file without statistics stays, and a file's date bounds its times.
+//! Pruning may keep too much, never too little: bounds are those of `file_statistics.rs`, and a file without any stays.
+//! A condition on `date` alone is decided for each file, once for all of its rows.
 
 use std::collections::HashSet;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
-    UInt64Array,
-};
-use arrow::datatypes::{DataType, SchemaRef};
-use chrono::{DateTime, NaiveDate};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, UInt64Array};
+use arrow::compute::prep_null_mask_filter;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use chrono::NaiveDate;
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::{Column, Result, ScalarValue, exec_err};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
-use serde_json::Value;
 
-use crate::lake::{LiveFile, LiveFiles};
+use super::file_statistics::{ColumnBounds, bounds_of};
+use crate::lake::LiveFile;
 use crate::model::contract::PARTITION;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// What Delta's floor to milliseconds may have taken from a maximum.
-const FLOOR_MICROS: i64 = 999;
 
 /// The files that may hold rows for which the predicate is true.
 pub(super) fn prune(
-    files: &LiveFiles,
+    all: Vec<Arc<LiveFile>>,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Vec<Arc<LiveFile>> {
-    let all: Vec<Arc<LiveFile>> = files.iter().map(Arc::clone).collect();
     let Some(predicate) = predicate else { return all };
     let statistics = LogStatistics { files: &all, schema };
     let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(predicate));
@@ -47,66 +39,54 @@ pub(super) fn prune(
     }
 }
 
+/// What a condition on `date` alone is a condition on.
+pub(super) fn date_alone() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new(PARTITION, DataType::Date32, true)]))
+}
+
+/// The files whose date meets a condition on it alone.
+pub(super) fn of_dates(
+    files: Vec<Arc<LiveFile>>,
+    condition: Option<&Arc<dyn PhysicalExpr>>,
+) -> Result<Vec<Arc<LiveFile>>> {
+    let Some(condition) = condition.filter(|_| !files.is_empty()) else { return Ok(files) };
+    let dates: Date32Array = files.iter().map(|file| date_of(file)).collect();
+    let batch = RecordBatch::try_new(date_alone(), vec![Arc::new(dates)])?;
+    let met = mask(condition, &batch)?;
+    Ok(files.into_iter().zip(&met).filter(|(_, met)| *met == Some(true)).map(|(file, _)| file).collect())
+}
+
+/// Of which rows a condition is true.
+pub(super) fn mask(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+    let Some(values) = values.as_boolean_opt() else { return exec_err!("a condition that is no boolean") };
+    Ok(if values.null_count() == 0 { values.clone() } else { prep_null_mask_filter(values) })
+}
+
 struct LogStatistics<'a> {
     files: &'a [Arc<LiveFile>],
     schema: &'a SchemaRef,
 }
 
-#[derive(Clone, Copy)]
-enum Bound {
-    Min,
-    Max,
-}
-
 impl LogStatistics<'_> {
-    fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
-        let name = column.name();
-        let value = |file: &LiveFile| match bound {
-            Bound::Min => file.stats.min_values.get(name).cloned(),
-            Bound::Max => file.stats.max_values.get(name).cloned(),
-        };
-        let files = self.files.iter();
-        match self.schema.field_with_name(name).ok()?.data_type() {
-            DataType::Date32 if name == PARTITION => {
-                Some(Arc::new(files.map(|file| date_of(file)).collect::<Date32Array>()))
-            }
-            DataType::Timestamp(_, zone) => {
-                let times = files.map(|file| {
-                    let stated = value(file).and_then(|value| micros(&value));
-                    match bound {
-                        Bound::Min => stated.or_else(|| Some(i64::from(date_of(file)?) * MICROS_PER_DAY)),
-                        Bound::Max => stated
-                            .map(|micros| micros.saturating_add(FLOOR_MICROS))
-                            .or_else(|| Some((i64::from(date_of(file)?) + 1) * MICROS_PER_DAY - 1)),
-                    }
-                    // Only `time` is what `date` is the day of.
-                    .filter(|_| stated.is_some() || name == "time")
-                });
-                Some(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone.clone())))
-            }
-            DataType::Int32 => {
-                let values = files.map(|file| value(file).and_then(|value| i32::try_from(value.as_i64()?).ok()));
-                Some(Arc::new(values.collect::<Int32Array>()))
-            }
-            DataType::Int64 => {
-                Some(Arc::new(files.map(|file| value(file).and_then(|value| value.as_i64())).collect::<Int64Array>()))
-            }
-            DataType::Utf8View => {
-                let values = files.map(|file| value(file).and_then(|value| value.as_str().map(str::to_owned)));
-                Some(Arc::new(values.collect::<StringViewArray>()))
-            }
-            _ => None,
+    fn bounds(&self, column: &Column, bound: fn(ColumnBounds) -> Option<ScalarValue>) -> Option<ArrayRef> {
+        let field = self.schema.field_with_name(column.name()).ok()?;
+        if field.name() == PARTITION {
+            return Some(Arc::new(self.files.iter().map(|file| date_of(file)).collect::<Date32Array>()));
         }
+        let unknown = ScalarValue::try_from(field.data_type()).ok()?;
+        let bounds = self.files.iter().map(|file| bound(bounds_of(file, field)).unwrap_or_else(|| unknown.clone()));
+        ScalarValue::iter_to_array(bounds).ok()
     }
 }
 
 impl PruningStatistics for LogStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, Bound::Min)
+        self.bounds(column, |bounds| bounds.min)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, Bound::Max)
+        self.bounds(column, |bounds| bounds.max)
     }
 
     fn num_containers(&self) -> usize {
@@ -136,8 +116,4 @@ impl PruningStatistics for LogStatistics<'_> {
 pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
     let date = NaiveDate::from_str(file.date.as_deref()?).ok()?;
     i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-fn micros(value: &Value) -> Option<i64> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }

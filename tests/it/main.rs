@@ -22,6 +22,7 @@ mod otlp_rules;
 mod prompt;
 mod query_budgets;
 mod query_cancel;
+mod query_cost;
 mod readers;
 mod request_counts;
 mod roundtrip;
