@@ -52,6 +52,7 @@ use super::scan_order::ScanOrder;
 use super::scan_report::ScanReports;
 use super::sql_objects::SqlObjects;
 use super::statement::{estimated, parse};
+use super::suggest::{Names, known_promoted};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
@@ -282,7 +283,9 @@ impl Planner {
     ) -> Result<SendableRecordBatchStream> {
         let statement = self.statement(sql)?;
         let reports = Arc::default();
+        let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
         let state = self.session_over(pinned, meter, &reports)?;
+        let names = Names { sql, state: &state, objects: &self.objects, promoted: &promoted };
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
         let views = if all {
@@ -294,7 +297,7 @@ impl Planner {
         };
         let mut orders = ViewOrders::new();
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
-        let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = state.statement_to_plan(statement).await.map_err(|error| names.explain(error))?;
         check_read_only(&plan)?;
         let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
         let plan = if params.is_empty() {
@@ -304,7 +307,7 @@ impl Planner {
         };
         let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
         let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        let plan = state.create_physical_plan(&plan).await.map_err(|error| names.explain(error))?;
         if estimated(sql).is_some() {
             return Ok(one_batch(reports.rows().map_err(|error| from_datafusion(error.into()))?));
         }

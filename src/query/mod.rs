@@ -19,6 +19,7 @@
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
+//! suggest.rs          what a person most likely meant
 //! view_order.rs       the order that a view ends with
 //! asked_time.rs       a bound on a view's time bounds what the view reads
 //! ```
@@ -43,6 +44,7 @@ mod scan_report;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod suggest;
 mod view_order;
 
 pub use budget::QueryBudget;

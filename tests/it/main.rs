@@ -29,4 +29,5 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod sql_errors;
 mod views;
