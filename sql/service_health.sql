@@ -13,11 +13,9 @@
 --   memory                       double, bytes in use, averaged over the minute's points
 -- What did not happen is 0; a percentile of no requests, and cpu and memory that nobody measured, are NULL.
 --
--- A request is a SERVER or CONSUMER span. Where a service has neither in a trace within an hour of a span, the span
--- is a request if it entered the service: it has no parent, or no span of the same service and trace within an hour
--- is its parent (nor do its flags say that the parent is local). It belongs to the minute in which it started. A
--- duplicate span (equal service_name, time, time_nanos, trace_id and span_id) counts once. A request without an end,
--- or one that ends before it starts, counts, but is in no percentile. Percentiles are approximate (t-digest).
+-- A request is a row of the view `requests`: a SERVER or CONSUMER span, or an entry span of a service that has neither
+-- in the trace. It belongs to the minute in which it started. A request without an end, or one that ends before it
+-- starts, counts, but is in no percentile. Percentiles are approximate (t-digest).
 --
 -- cpu and memory are those of the service's instances added up. An instance is told by k8s_pod_name, else
 -- service_instance_id, else host_name; its series (processes, containers, CPU modes, memory pools) are added up. Of
@@ -43,65 +41,6 @@
 -- before it, and four columns of spans an hour wider on both sides. A bound on `service_name` leaves out files of
 -- all three tables.
 WITH
--- Requests by kind, and entry spans of services that have none in the trace; duplicates are still here.
-request_spans AS (
-    SELECT
-        trace_id, span_id, service_name, time, time_nanos,
-        service_namespace, deployment_environment_name, duration_nano, status_code, adjusted_count
-    FROM spans
-    WHERE kind IN ('SERVER', 'CONSUMER') AND in_asked_time(time, INTERVAL '0', INTERVAL '1 minute')
-
-    UNION ALL
-
-    SELECT
-        entry.trace_id, entry.span_id, entry.service_name, entry.time, entry.time_nanos,
-        entry.service_namespace, entry.deployment_environment_name, entry.duration_nano, entry.status_code,
-        entry.adjusted_count
-    FROM (
-        SELECT *
-        FROM spans
-        WHERE
-            kind NOT IN ('SERVER', 'CONSUMER')
-            -- Bit 8: the sender knows where the parent is; bit 9: in another process.
-            AND (parent_span_id IS NULL OR flags IS NULL OR flags & 768 <> 256)
-            AND in_asked_time(time, INTERVAL '0', INTERVAL '1 minute')
-    ) AS entry
-    LEFT ANTI JOIN (
-        SELECT trace_id, service_name, time
-        FROM spans
-        WHERE kind IN ('SERVER', 'CONSUMER') AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour 1 minute')
-    ) AS served
-    ON
-        served.trace_id = entry.trace_id
-        AND served.service_name = entry.service_name
-        AND served.time BETWEEN entry.time - INTERVAL '1 hour' AND entry.time + INTERVAL '1 hour'
-    LEFT ANTI JOIN (
-        SELECT trace_id, service_name, span_id, time
-        FROM spans
-        WHERE
-            kind NOT IN ('SERVER', 'CONSUMER')
-            AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour 1 minute')
-    ) AS parent
-    ON
-        parent.trace_id = entry.trace_id
-        AND parent.service_name = entry.service_name
-        AND parent.span_id = entry.parent_span_id
-        AND parent.time BETWEEN entry.time - INTERVAL '1 hour' AND entry.time + INTERVAL '1 hour'
-),
-
-requests AS (
-    SELECT
-        date_trunc('minute', time) AS time,
-        service_name,
-        min(service_namespace) AS service_namespace,
-        min(deployment_environment_name) AS deployment_environment_name,
-        max(duration_nano) / 1e6 AS duration_ms,
-        max(CASE WHEN status_code = 'ERROR' THEN 1 ELSE 0 END) AS is_error,
-        max(coalesce(adjusted_count, 1)) AS adjusted_count
-    FROM request_spans
-    GROUP BY service_name, time, time_nanos, trace_id, span_id
-),
-
 -- One row a point, with the source it is of, in CPUs, CPU seconds or bytes; equal points once.
 points AS (
     SELECT
@@ -270,12 +209,12 @@ SELECT
     sum(memory) AS memory
 FROM (
     SELECT
-        time,
+        date_trunc('minute', time) AS time,
         service_name,
         service_namespace,
         deployment_environment_name,
         sum(adjusted_count) AS requests,
-        sum(adjusted_count) FILTER (WHERE is_error = 1) AS errors,
+        sum(adjusted_count) FILTER (WHERE status_code = 'ERROR') AS errors,
         approx_percentile_cont_with_weight(adjusted_count, 0.5) WITHIN GROUP (ORDER BY duration_ms)
             FILTER (WHERE duration_ms >= 0) AS p50_ms,
         approx_percentile_cont_with_weight(adjusted_count, 0.95) WITHIN GROUP (ORDER BY duration_ms)
@@ -287,7 +226,8 @@ FROM (
         CAST(NULL AS DOUBLE) AS cpu,
         CAST(NULL AS DOUBLE) AS memory
     FROM requests
-    GROUP BY time, service_name, service_namespace, deployment_environment_name
+    WHERE in_asked_time(time, INTERVAL '0', INTERVAL '1 minute')
+    GROUP BY date_trunc('minute', time), service_name, service_namespace, deployment_environment_name
 
     UNION ALL
 

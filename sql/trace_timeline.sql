@@ -16,8 +16,11 @@
 --   attributes      map, the thing's own
 -- A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) is here once, with its events.
 --
--- Cost: meant to be bounded by `trace_id`; exemplars have theirs inside, so they are looked for in every metric
--- point that `time` leaves.
+-- An exemplar that several points of a series report is here once.
+--
+-- Cost: bounded by `trace_id` and by `time`. Events are looked for in spans, and exemplars in metric points, within
+-- [query] span_slack of the asked time. Exemplars have their trace inside: a bound on `trace_id` leaves out the
+-- points that have none of it, after they are read.
 SELECT trace_id, time, time_nanos, signal, service_name, span_id, parent_span_id, name, level, duration_ms, text, attributes
 FROM (
     SELECT
@@ -33,48 +36,27 @@ FROM (
         duration_nano / 1e6 AS duration_ms,
         status_message AS text,
         attributes
-    FROM (
-        SELECT
-            trace_id,
-            time,
-            time_nanos,
-            service_name,
-            span_id,
-            first_value(parent_span_id) AS parent_span_id,
-            first_value(name) AS name,
-            first_value(status_code) AS status_code,
-            first_value(duration_nano) AS duration_nano,
-            first_value(status_message) AS status_message,
-            first_value(attributes) AS attributes
-        FROM spans
-        WHERE trace_id IS NOT NULL
-        GROUP BY trace_id, time, time_nanos, service_name, span_id
-    ) AS distinct_spans
+    FROM spans
+    WHERE trace_id IS NOT NULL
+    QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
 
     UNION ALL
 
     SELECT
         trace_id,
-        event['time'] AS time,
-        event['time_nanos'] AS time_nanos,
+        time,
+        time_nanos,
         'event' AS signal,
         service_name,
         span_id,
         NULL AS parent_span_id,
-        event['name'] AS name,
+        name,
         NULL AS level,
         NULL AS duration_ms,
-        event['attributes']['exception.message'] AS text,
-        event['attributes'] AS attributes
-    FROM (
-        SELECT trace_id, service_name, span_id, unnest(events) AS event
-        FROM (
-            SELECT trace_id, service_name, span_id, first_value(events) AS events
-            FROM spans
-            WHERE trace_id IS NOT NULL AND cardinality(events) > 0
-            GROUP BY trace_id, time, time_nanos, service_name, span_id
-        ) AS spans_with_events
-    ) AS span_events
+        attributes['exception.message'] AS text,
+        attributes
+    FROM span_events
+    WHERE trace_id IS NOT NULL
 
     UNION ALL
 
@@ -105,23 +87,19 @@ FROM (
     UNION ALL
 
     SELECT
-        exemplar['trace_id'] AS trace_id,
-        exemplar['time'] AS time,
-        exemplar['time_nanos'] AS time_nanos,
+        trace_id,
+        time,
+        time_nanos,
         'exemplar' AS signal,
         service_name,
-        exemplar['span_id'] AS span_id,
+        span_id,
         NULL AS parent_span_id,
         metric_name AS name,
         NULL AS level,
         NULL AS duration_ms,
-        concat_ws(' ', CAST(exemplar['value'] AS VARCHAR), unit) AS text,
-        exemplar['attributes'] AS attributes
-    FROM (
-        SELECT metric_name, unit, service_name, unnest(exemplars) AS exemplar
-        FROM metrics
-        WHERE cardinality(exemplars) > 0
-    ) AS metric_exemplars
-    WHERE exemplar['trace_id'] IS NOT NULL
+        concat_ws(' ', CAST(value AS VARCHAR), unit) AS text,
+        attributes
+    FROM exemplars
+    WHERE trace_id IS NOT NULL
 ) AS timeline
 ORDER BY time, time_nanos

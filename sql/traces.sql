@@ -13,7 +13,11 @@
 --   error_log_count    bigint, those of severity ERROR and above
 -- A duplicate span (equal service_name, time, time_nanos, trace_id and span_id) counts once.
 --
--- Cost: bounded by `trace_id`. A bound on `time` is applied after the trace is put together.
+-- Cost: bounded by `trace_id` and by `time`, for spans and logs. A bound on `time` finds the traces that start then:
+-- those of a span then that have none before. Before is a day: three columns of the spans that run in the day before
+-- the asked time are read. After is a day too: of what it finds, it counts spans until a day after the asked time, and
+-- logs from [query] span_slack before to a day after it. So a trace that is silent for more than a day seems to start
+-- where it goes on, and what it does more than a day later is not counted; without a bound on `time` all is.
 SELECT
     t.trace_id,
     t.time,
@@ -51,7 +55,19 @@ FROM (
             max(CASE WHEN status_code = 'ERROR' THEN 1 ELSE 0 END) AS is_error,
             max(coalesce(adjusted_count, 1)) AS adjusted_count
         FROM spans
-        WHERE trace_id IS NOT NULL
+        WHERE
+            trace_id IS NOT NULL
+            AND in_asked_trace(trace_id)
+            AND in_asked_time(time, INTERVAL '0', INTERVAL '1 day')
+            AND if_time_asked(trace_id IN (
+                SELECT trace_id
+                FROM spans
+                WHERE
+                    in_asked_trace(trace_id)
+                    AND in_asked_span(time, duration_nano, INTERVAL '1 day', INTERVAL '0')
+                GROUP BY trace_id
+                HAVING in_asked_time(min(time), INTERVAL '0', INTERVAL '0')
+            ))
         GROUP BY trace_id, span_id, service_name, time, time_nanos
     ) AS distinct_spans
     GROUP BY trace_id
@@ -62,7 +78,10 @@ LEFT JOIN (
         count(*) AS log_count,
         count(*) FILTER (WHERE severity_number >= 17) AS error_log_count
     FROM logs
-    WHERE trace_id IS NOT NULL
+    WHERE
+        trace_id IS NOT NULL
+        AND in_asked_trace(trace_id)
+        AND in_asked_time(time, span_slack(), INTERVAL '1 day')
     GROUP BY trace_id
 ) AS l
 ON t.trace_id = l.trace_id

@@ -1,4 +1,4 @@
-//! `telestrata tables`: what a lake holds, and the views to ask it by.
+//! `telestrata tables`: what a lake holds, and the views, macros and system tables to ask it by.
 
 use std::fmt::Write as _;
 
@@ -12,6 +12,7 @@ use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
 use crate::model::signal::Signal;
+use crate::query::{SYSTEM_SCHEMA, SystemTable};
 
 #[derive(Debug, Args)]
 pub(super) struct Tables {
@@ -48,8 +49,12 @@ impl Tables {
             let kind = if object.parameters.is_some() { "macro" } else { "view" };
             json!({ "name": object.name, "kind": kind, "usage": object.usage(), "description": object.summary() })
         });
+        let system = SystemTable::ALL.into_iter().map(|table| {
+            let name = format!("{SYSTEM_SCHEMA}.{}", table.name());
+            json!({ "name": name, "kind": "system", "usage": name, "description": table.summary() })
+        });
         if self.json {
-            let all: Vec<_> = rows.into_iter().chain(views).collect();
+            let all: Vec<_> = rows.into_iter().chain(views).chain(system).collect();
             _ = writeln!(text, "{}", serde_json::Value::Array(all));
             say(&text)?;
             return Ok(Done::Wholly);
@@ -70,6 +75,11 @@ impl Tables {
         text.push_str(&listing([Align::Left, Align::Right, Align::Right, Align::Right, Align::Left], &lines, width));
         let mut lines = vec![["view", ""].map(str::to_owned)];
         lines.extend(config.views.iter().map(|object| [object.usage().to_owned(), object.summary().to_owned()]));
+        text.push('\n');
+        text.push_str(&listing([Align::Left, Align::Left], &lines, width));
+        let mut lines = vec![["system table", ""].map(str::to_owned)];
+        let row = |table: SystemTable| [format!("{SYSTEM_SCHEMA}.{}", table.name()), table.summary().to_owned()];
+        lines.extend(SystemTable::ALL.map(row));
         text.push('\n');
         text.push_str(&listing([Align::Left, Align::Left], &lines, width));
         say(&text)?;

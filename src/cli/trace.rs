@@ -1,11 +1,11 @@
 //! `telestrata trace`: one trace as a tree on a time line, with its errors and logs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
 use clap::Args;
 
 use super::Done;
@@ -19,6 +19,9 @@ const LINE: usize = 40;
 /// Characters of a log's or event's text.
 const TEXT: usize = 160;
 
+/// Steps that are shown to the right of one another; deeper spans are below the last.
+const DEEPEST: usize = 100;
+
 #[derive(Debug, Args)]
 pub(super) struct Trace {
     #[command(flatten)]
@@ -28,14 +31,15 @@ pub(super) struct Trace {
     trace_id: String,
 }
 
-/// One row of `trace_timeline`.
+/// A span of `trace_tree`, in its order, or what else `trace_timeline` has.
 #[derive(Debug, Clone, Default)]
 struct Moment {
     nanos: i64,
     signal: String,
     service: String,
     span_id: Option<String>,
-    parent: Option<String>,
+    /// How many spans are above a span.
+    depth: usize,
     name: String,
     level: String,
     duration_ms: Option<f64>,
@@ -80,9 +84,10 @@ fn moments(batches: &[RecordBatch]) -> Result<Vec<Moment>> {
         let text = |name: &str| column(name, DataType::Utf8);
         let nanos = column("nanos", DataType::Int64)?;
         let duration = column("duration_ms", DataType::Float64)?;
-        let [signal, service, span, parent, name, level, body] =
-            ["signal", "service_name", "span_id", "parent_span_id", "name", "level", "text"].map(text);
-        let (signal, service, span, parent) = (signal?, service?, span?, parent?);
+        let depth = column("depth", DataType::UInt64)?;
+        let [signal, service, span, name, level, body] =
+            ["signal", "service_name", "span_id", "name", "level", "text"].map(text);
+        let (signal, service, span) = (signal?, service?, span?);
         let (name, level, body) = (name?, level?, body?);
         let value = |array: &arrow::array::ArrayRef, row: usize| {
             let array = array.as_string::<i32>();
@@ -90,12 +95,13 @@ fn moments(batches: &[RecordBatch]) -> Result<Vec<Moment>> {
         };
         for row in 0..batch.num_rows() {
             let duration = duration.as_primitive::<Float64Type>();
+            let depth = depth.as_primitive::<UInt64Type>();
             moments.push(Moment {
                 nanos: nanos.as_primitive::<Int64Type>().value(row),
                 signal: value(&signal, row).unwrap_or_default(),
                 service: value(&service, row).unwrap_or_default(),
                 span_id: value(&span, row),
-                parent: value(&parent, row),
+                depth: if depth.is_valid(row) { usize::try_from(depth.value(row)).unwrap_or(usize::MAX) } else { 0 },
                 name: value(&name, row).unwrap_or_default(),
                 level: value(&level, row).unwrap_or_default(),
                 duration_ms: duration.is_valid(row).then(|| duration.value(row)),
@@ -136,20 +142,7 @@ impl Window {
 fn render(id: &str, moments: &[Moment]) -> String {
     let window = Window::of(moments);
     let spans: Vec<&Moment> = moments.iter().filter(|moment| moment.signal == "span").collect();
-    let ids: HashSet<&str> = spans.iter().filter_map(|span| span.span_id.as_deref()).collect();
-    let mut children: HashMap<&str, Vec<&Moment>> = HashMap::new();
-    let mut roots = Vec::new();
-    for span in &spans {
-        match span.parent.as_deref().filter(|parent| ids.contains(parent) && span.span_id.as_deref() != Some(parent)) {
-            Some(parent) => children.entry(parent).or_default().push(span),
-            None => roots.push(*span),
-        }
-    }
-    let mut inside: HashMap<Option<&str>, Vec<&Moment>> = HashMap::new();
-    for moment in moments.iter().filter(|moment| moment.signal != "span") {
-        let span = moment.span_id.as_deref().filter(|span| ids.contains(span));
-        inside.entry(span).or_default().push(moment);
-    }
+    let notes = Notes::of(moments, &spans);
     let errors = spans.iter().filter(|span| span.level == "ERROR").count();
     let logs = moments.iter().filter(|moment| moment.signal == "log").count();
     let mut out = String::new();
@@ -160,65 +153,59 @@ fn render(id: &str, moments: &[Moment]) -> String {
         window.nanos / 1e6,
         spans.len()
     );
-    let mut shown = HashSet::new();
-    let mut tree = Tree { window: &window, children: &children, inside: &inside, shown: &mut shown, out: &mut out };
-    for root in roots {
-        tree.span(root, 0);
-    }
-    // Spans in a circle of parents hang on no root.
-    for span in &spans {
-        if !tree.shown.contains(&std::ptr::from_ref(*span)) {
-            tree.span(span, 0);
+    for (place, span) in spans.iter().enumerate() {
+        let indent = indent(span.depth);
+        let mark = if span.level == "ERROR" { "✗" } else { " " };
+        let duration = span.duration_ms.map_or_else(|| "?".to_owned(), |duration| format!("{duration:.1}"));
+        let _ = writeln!(out, "{}│{duration:>9} ms {mark} {indent}{} {}", window.bar(span), span.service, span.name);
+        if !span.text.is_empty() {
+            let _ = writeln!(out, "{}│{:14} {indent}  status: {}", " ".repeat(LINE), "", shortened(&span.text));
+        }
+        for moment in notes.inside.get(&place).into_iter().flatten() {
+            let _ = writeln!(out, "{}", note(&window, moment, span.depth));
         }
     }
-    if let Some(loose) = inside.get(&None) {
+    if !notes.loose.is_empty() {
         let _ = writeln!(out, "\nwithout a span that is stored here:");
-        for moment in loose {
+        for moment in &notes.loose {
             let _ = writeln!(out, "{}", note(&window, moment, 0));
         }
     }
     out
 }
 
-struct Tree<'a, 'b> {
-    window: &'b Window,
-    children: &'b HashMap<&'a str, Vec<&'a Moment>>,
-    inside: &'b HashMap<Option<&'a str>, Vec<&'a Moment>>,
-    shown: &'b mut HashSet<*const Moment>,
-    out: &'b mut String,
+/// What is no span, by the place of the span that it is shown with.
+struct Notes<'a> {
+    inside: HashMap<usize, Vec<&'a Moment>>,
+    loose: Vec<&'a Moment>,
 }
 
-impl<'a> Tree<'a, '_> {
-    fn span(&mut self, span: &'a Moment, depth: usize) {
-        if !self.shown.insert(std::ptr::from_ref(span)) {
-            return;
-        }
-        let mark = if span.level == "ERROR" { "✗" } else { " " };
-        let duration = span.duration_ms.map_or_else(|| "?".to_owned(), |duration| format!("{duration:.1}"));
-        let name = format!("{}{} {}", "  ".repeat(depth), span.service, span.name);
-        let _ = writeln!(self.out, "{}│{duration:>9} ms {mark} {name}", self.window.bar(span));
-        if !span.text.is_empty() {
-            let _ = writeln!(
-                self.out,
-                "{}│{:14} {}  status: {}",
-                " ".repeat(LINE),
-                "",
-                "  ".repeat(depth),
-                shortened(&span.text)
-            );
-        }
-        let id = span.span_id.as_deref();
-        if id.is_some() {
-            for moment in self.inside.get(&id).into_iter().flatten() {
-                let _ = writeln!(self.out, "{}", note(self.window, moment, depth));
+impl<'a> Notes<'a> {
+    /// Of several spans with its id, a note is with that of its own service, else with the first.
+    fn of(moments: &'a [Moment], spans: &[&'a Moment]) -> Self {
+        let mut by_id: HashMap<&str, usize> = HashMap::new();
+        let mut by_service: HashMap<(&str, &str), usize> = HashMap::new();
+        for (place, span) in spans.iter().enumerate() {
+            if let Some(id) = span.span_id.as_deref() {
+                by_id.entry(id).or_insert(place);
+                by_service.entry((id, &span.service)).or_insert(place);
             }
         }
-        if let Some(children) = id.and_then(|id| self.children.get(id)) {
-            for child in children {
-                self.span(child, depth + 1);
+        let mut notes = Self { inside: HashMap::new(), loose: Vec::new() };
+        for moment in moments.iter().filter(|moment| moment.signal != "span") {
+            let id = moment.span_id.as_deref();
+            let place = id.and_then(|id| by_service.get(&(id, moment.service.as_str())).or_else(|| by_id.get(id)));
+            match place {
+                Some(place) => notes.inside.entry(*place).or_default().push(moment),
+                None => notes.loose.push(moment),
             }
         }
+        notes
     }
+}
+
+fn indent(depth: usize) -> String {
+    "  ".repeat(depth.min(DEEPEST))
 }
 
 fn note(window: &Window, moment: &Moment, depth: usize) -> String {
@@ -227,7 +214,7 @@ fn note(window: &Window, moment: &Moment, depth: usize) -> String {
         other => format!("{other} {}", moment.name),
     };
     let offset = window.offset_ms(moment);
-    format!("{}│{offset:>+9.1} ms   {}  {what}: {}", " ".repeat(LINE), "  ".repeat(depth), shortened(&moment.text))
+    format!("{}│{offset:>+9.1} ms   {}  {what}: {}", " ".repeat(LINE), indent(depth), shortened(&moment.text))
 }
 
 fn shortened(text: &str) -> String {
@@ -256,25 +243,37 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_with_an_orphan_and_a_circle_shows_every_span_once() {
-        let span = |id: &str, parent: Option<&str>| Moment {
+    fn a_note_is_with_its_own_services_half_of_a_shared_span() {
+        let span = |service: &str, depth| Moment {
             signal: "span".into(),
-            span_id: Some(id.into()),
-            parent: parent.map(str::to_owned),
-            name: format!("name-{id}"),
+            span_id: Some("b".into()),
+            service: service.into(),
+            name: format!("span-of-{service}"),
+            depth,
             duration_ms: Some(1.0),
             ..Moment::default()
         };
+        let log = |service: &str, id: Option<&str>| Moment {
+            signal: "log".into(),
+            span_id: id.map(str::to_owned),
+            service: service.into(),
+            text: format!("log-of-{service}"),
+            ..Moment::default()
+        };
         let moments = [
-            span("a", None),
-            span("b", Some("a")),
-            span("c", Some("gone")),
-            span("d", Some("e")),
-            span("e", Some("d")),
+            span("shop", 0),
+            span("pay", 1),
+            log("pay", Some("b")),
+            log("zoo", Some("b")),
+            log("cat", None),
+            log("dog", Some("x")),
         ];
         let text = render("x", &moments);
-        for id in ["a", "b", "c", "d", "e"] {
-            assert_eq!(text.matches(&format!("name-{id}")).count(), 1, "{text}");
-        }
+        let shown: Vec<&str> = text.split_whitespace().filter(|word| word.contains("-of-")).collect();
+        assert_eq!(
+            shown,
+            ["span-of-shop", "log-of-zoo", "span-of-pay", "log-of-pay", "log-of-cat", "log-of-dog"],
+            "{text}"
+        );
     }
 }

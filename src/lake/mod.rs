@@ -17,12 +17,14 @@
 //! upload.rs       bytes -> an object, in parts where it is large
 //! table.rs        snapshots and commits
 //! files.rs        the live files of a snapshot
+//! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
 //! readme.rs       the note for people at the lake's root
 //! ```
 
 mod cloud_store;
 mod files;
+mod history;
 mod local_store;
 mod location;
 mod log_state;
@@ -39,6 +41,7 @@ mod write;
 
 pub use cloud_store::CloudAccess;
 pub use files::{FileStatistics, LiveFile, LiveFiles};
+pub use history::TableCommit;
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
 pub use log_state::{LogState, contract_properties};

@@ -39,13 +39,14 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked_time::bound_views;
+use super::asked::bound_views;
 use super::budget::{QueryBudget, QueryMemory, ScanMeter};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
 use super::lookup::MapLookupPlanner;
 use super::lookup_pushdown::LookupPushdown;
+use super::lookup_through_window::LookupThroughWindow;
 use super::macros::expand;
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
@@ -53,6 +54,7 @@ use super::scan_report::ScanReports;
 use super::sql_objects::SqlObjects;
 use super::statement::{estimated, parse};
 use super::suggest::{Names, known_promoted};
+use super::system::{SYSTEM_SCHEMA, SystemTables};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
@@ -84,6 +86,7 @@ struct Planner {
     root: LakeRoot,
     stores: FileStores,
     objects: Arc<SqlObjects>,
+    system: SystemTables,
     state: SessionState,
 }
 
@@ -140,6 +143,7 @@ impl QueryEngine {
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
+            .with_optimizer_rule(Arc::new(LookupThroughWindow))
             .with_physical_optimizer_rules(physical_rules())
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
@@ -148,7 +152,8 @@ impl QueryEngine {
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let stores = FileStores::new(&root, budget.small_files);
-        let planner = Planner { root, stores, objects, state };
+        let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
+        let planner = Planner { root, stores, objects, system, state };
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
     }
 
@@ -258,7 +263,7 @@ impl Planner {
         let references = self.state.resolve_table_references(&self.statement(sql)?).map_err(from_datafusion)?;
         let mut names = HashSet::new();
         for reference in references {
-            if reference.schema() == Some("information_schema") {
+            if matches!(reference.schema(), Some("information_schema" | SYSTEM_SCHEMA)) {
                 return Ok(None);
             }
             match self.objects.view(reference.table()) {
@@ -316,6 +321,7 @@ impl Planner {
     }
 
     fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {
+        let system = self.system.over(&pinned).map_err(from_datafusion)?;
         let schema = MemorySchemaProvider::new();
         // A signal that nobody sent yet has no rows; views across signals answer all the same.
         let absent = Signal::ALL.into_iter().filter(|signal| pinned.0.iter().all(|(pinned, _)| pinned != signal));
@@ -334,6 +340,7 @@ impl Planner {
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();
+        catalog.register_schema(SYSTEM_SCHEMA, system).map_err(from_datafusion)?;
         catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(from_datafusion)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
@@ -371,7 +378,8 @@ impl Planner {
                     (Err(_), Broken::LeftOut) => continue,
                     (Err(error), Broken::IsAnError) => {
                         let message = from_datafusion(error).message().to_owned();
-                        return Err(Error::invalid(format!("view `{}` can't be planned: {message}", view.name)));
+                        let file = view.file.as_ref().map(|file| format!(" of {}", file.display())).unwrap_or_default();
+                        return Err(Error::invalid(format!("view `{}`{file} can't be planned: {message}", view.name)));
                     }
                 };
                 orders.extend(own_order(&plan).map(|order| (view.name.to_string(), order)));
@@ -393,7 +401,8 @@ enum Broken {
 }
 
 fn named(references: &[TableReference], broken: Broken) -> Vec<(String, Broken)> {
-    references.iter().map(|reference| (reference.table().to_owned(), broken)).collect()
+    let own = references.iter().filter(|reference| reference.schema().is_none_or(|schema| schema == SCHEMA));
+    own.map(|reference| (reference.table().to_owned(), broken)).collect()
 }
 
 /// DataFusion's rules, and ours before the last ones: a plan that is changed after dynamic filters were handed down

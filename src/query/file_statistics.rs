@@ -157,7 +157,8 @@ fn is_ours(file: &LiveFile) -> bool {
     name.and_then(|name| uuid::Uuid::try_parse(name).ok()).is_some_and(|id| id.get_version_num() == 7)
 }
 
-fn micros(value: &Value) -> Option<i64> {
+/// A time of Delta's statistics, in microseconds since 1970.
+pub(super) fn micros(value: &Value) -> Option<i64> {
     DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }
 

@@ -130,11 +130,11 @@ fn bind(object: &SqlObject, args: &[FunctionArg]) -> Result<Vec<(String, Expr)>>
             FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => {
                 (parameters.get(place).map(|p| p.name.clone()), value)
             }
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), operator }
-                if matches!(operator, FunctionArgOperator::RightArrow | FunctionArgOperator::Equals) =>
-            {
-                (Some(name.value.to_lowercase()), value)
-            }
+            FunctionArg::Named {
+                name,
+                arg: FunctionArgExpr::Expr(value),
+                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Equals,
+            } => (Some(name.value.to_lowercase()), value),
             FunctionArg::ExprNamed { name: Expr::Identifier(name), arg: FunctionArgExpr::Expr(value), .. } => {
                 (Some(name.value.to_lowercase()), value)
             }

@@ -16,16 +16,20 @@
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
+//! trace/              one trace: its tree, self times, critical path
+//! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
 //! suggest.rs          what a person most likely meant
+//! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
-//! asked_time.rs       a bound on a view's time bounds what the view reads
+//! asked.rs            a bound on a view's time or trace_id bounds what the view reads
+//! markers.rs          where a view reads it
 //! ```
 
 mod adapter;
-mod asked_time;
+mod asked;
 mod budget;
 mod engine;
 mod error;
@@ -36,7 +40,9 @@ mod functions;
 mod hot_rows;
 mod lookup;
 mod lookup_pushdown;
+mod lookup_through_window;
 mod macros;
+mod markers;
 mod provider;
 mod pruning;
 mod scan_order;
@@ -45,9 +51,12 @@ mod span_match;
 mod sql_objects;
 mod statement;
 mod suggest;
+mod system;
+mod trace;
 mod view_order;
 
 pub use budget::QueryBudget;
 pub use engine::{Pinned, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
+pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

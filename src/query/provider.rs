@@ -33,12 +33,12 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use super::adapter::{ContractAdapterFactory, promoted_value};
-use super::asked_time::has_subquery;
+use super::asked::has_subquery;
 use super::budget::ScanMeter;
 use super::file_reader::FileStores;
 use super::file_statistics::{file_statistics, has_statistics, table_statistics};
 use super::hot_rows::HotRows;
-use super::pruning::{date_alone, date_of, of_dates, prune};
+use super::pruning::{date_alone, date_of, of_dates, prune, with_bound_on_start};
 use super::scan_report::{ScanReport, ScanReports};
 use crate::buffer::TableState;
 use crate::lake::{LakeRoot, LiveFile};
@@ -124,7 +124,7 @@ impl SignalTable {
             .with_pushdown_filters(question.others.iter().any(is_lookup_by_id) && !self.has_promoted(&question.columns))
             .with_parquet_file_reader_factory(self.files.stores.factory(footers, Arc::clone(&self.files.meter)));
         if let Some(predicate) = condition(session, &question.others, schema)? {
-            source = source.with_predicate(predicate);
+            source = source.with_predicate(with_bound_on_start(predicate, files, schema));
         }
         let order = scan_order(schema, self.state.snapshot.schema(), &question.columns)?;
         let config = FileScanConfigBuilder::new(store_url(&self.files.root)?, Arc::new(source))
@@ -285,7 +285,7 @@ fn condition(session: &dyn Session, filters: &[Expr], schema: &Schema) -> Result
 }
 
 /// The filter without the table's name on its columns.
-fn unqualified(filter: Expr) -> Result<Expr> {
+pub(super) fn unqualified(filter: Expr) -> Result<Expr> {
     use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
     filter
         .transform(|expr| match expr {
@@ -303,6 +303,6 @@ pub(super) fn store_url(root: &LakeRoot) -> Result<ObjectStoreUrl> {
     ObjectStoreUrl::parse(&url[..url::Position::BeforePath])
 }
 
-fn external(error: crate::error::Error) -> datafusion::error::DataFusionError {
+pub(super) fn external(error: crate::error::Error) -> datafusion::error::DataFusionError {
     datafusion::error::DataFusionError::External(Box::new(error))
 }

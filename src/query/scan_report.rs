@@ -93,7 +93,7 @@ impl ScanReports {
 
     /// A line for each.
     pub(super) fn text(&self) -> String {
-        self.lock().iter().map(|report| report.line() + "\n").collect()
+        self.lock().iter().map(ScanReport::line).collect::<Vec<_>>().join("\n")
     }
 
     /// A row for each.

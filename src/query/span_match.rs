@@ -11,6 +11,8 @@ use arrow::datatypes::{DataType, Int16Type, Int64Type, TimeUnit, TimestampMicros
 use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use super::functions::end_micros;
+
 /// `span_of_log(spans, service_name, time)`: of a list of spans, each a struct with `service_name`, `time`,
 /// `time_nanos` and `duration_nano`, the one that a log belongs to; NULL where there is none.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -30,8 +32,7 @@ impl SpanOfLog {
 
     fn holds(&self, spans: &Spans, span: usize, time: i64) -> bool {
         let start = spans.time.value(span);
-        let nanos = if spans.duration.is_valid(span) { spans.duration.value(span).max(0) } else { 0 };
-        let end = start.saturating_add(nanos / 1000).saturating_add(1);
+        let end = end_micros(start, spans.duration.is_valid(span).then(|| spans.duration.value(span)));
         time >= start.saturating_sub(self.slack_micros) && time <= end.saturating_add(self.slack_micros)
     }
 }

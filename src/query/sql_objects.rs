@@ -10,7 +10,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::macros::placeholders;
 use super::statement::parse;
@@ -24,8 +24,10 @@ pub struct SqlObject {
     pub name: Cow<'static, str>,
     /// A macro's parameters, in order; `None` for a view.
     pub parameters: Option<Vec<Parameter>>,
-    /// The file: a head comment, then one SELECT.
+    /// The text: a head comment, then one SELECT.
     pub sql: Cow<'static, str>,
+    /// The file of a user's; `None` for the program's own.
+    pub file: Option<PathBuf>,
 }
 
 impl fmt::Debug for SqlObject {
@@ -57,15 +59,38 @@ macro_rules! files {
 }
 
 /// The program's own, in the order in which they are listed and documented.
-const FILES: &[(&str, &str)] = files!["span_logs", "traces", "trace_timeline", "service_health"];
+const FILES: &[(&str, &str)] = files![
+    "span_logs",
+    "spans_with_logs",
+    "traces",
+    "trace_timeline",
+    "span_events",
+    "span_links",
+    "exemplars",
+    "exemplar_spans",
+    "error_context",
+    "error_occurrences",
+    "errors",
+    "requests",
+    "red",
+    "service_health",
+    "service_edges",
+    "services",
+    "metric_catalog",
+    "attribute_keys",
+    "attribute_values",
+    "data_quality",
+    "trace_tree",
+    "critical_path",
+];
 
 impl SqlObject {
-    fn new(name: Cow<'static, str>, sql: Cow<'static, str>) -> Result<Self> {
+    fn new(name: Cow<'static, str>, sql: Cow<'static, str>, file: Option<PathBuf>) -> Result<Self> {
         let parameters = match head(&sql).next() {
             Some(line) => signature(&name, line)?,
             None => return Err(Error::config("it has no head comment; say in it what one row means")),
         };
-        let object = Self { name, parameters, sql };
+        let object = Self { name, parameters, sql, file };
         let known = object.parameters.iter().flatten().map(|parameter| parameter.name.as_str()).collect::<Vec<_>>();
         for name in placeholders(&parse(&object.sql)?) {
             if !known.contains(&name.as_str()) {
@@ -102,7 +127,7 @@ impl SqlObjects {
     pub fn built_in() -> Result<Self> {
         let mut objects = Self { objects: Vec::new(), by_name: HashMap::new() };
         for (name, sql) in FILES {
-            let object = SqlObject::new(Cow::Borrowed(name), Cow::Borrowed(sql))
+            let object = SqlObject::new(Cow::Borrowed(name), Cow::Borrowed(sql), None)
                 .map_err(|error| Error::internal(format!("sql/{name}.sql: {error}")))?;
             objects.add(object);
         }
@@ -169,7 +194,7 @@ fn user_object(path: &Path) -> Result<SqlObject> {
         return Err(Error::config("that is the name of a table; name the file otherwise"));
     }
     let sql = std::fs::read_to_string(path).map_err(|error| Error::config("can't be read").with_source(error))?;
-    SqlObject::new(Cow::Owned(name.to_owned()), Cow::Owned(sql))
+    SqlObject::new(Cow::Owned(name.to_owned()), Cow::Owned(sql), Some(path.to_owned()))
 }
 
 /// The lines of the head comment.

@@ -12,12 +12,13 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::error::from_datafusion;
 use super::sql_objects::SqlObjects;
+use super::system::{SYSTEM_SCHEMA, SystemTable};
 use crate::error::{Error, Position};
 use crate::model::promoted::{AttributeMap, Promoted, default_promoted};
 use crate::model::signal::Signal;
 
-/// Functions that views are written with, and people are not.
-const INTERNAL: [&str; 3] = ["in_asked_time", "map_value", "span_of_log"];
+/// Functions that are written for people, not by them.
+const INTERNAL: [&str; 2] = ["map_value", "span_of_log"];
 
 /// Forms of a function that are listed.
 const MAX_FORMS: usize = 8;
@@ -148,9 +149,10 @@ impl Names<'_> {
         let message = match self.objects.named(name) {
             Some(object) if object.parameters.is_some() => format!("{name} is called: FROM {}", object.usage()),
             _ => {
+                let system = SystemTable::ALL.map(|table| format!("{SYSTEM_SCHEMA}.{}", table.name()));
                 let views = self.objects.iter().map(|object| object.name.as_ref());
                 let tables = Signal::ALL.iter().map(|signal| signal.table()).chain(views);
-                match nearest(name, tables) {
+                match nearest(name, tables.chain(system.iter().map(String::as_str))) {
                     Some(near) => format!("there is no table or view {name}; did you mean {near}?"),
                     None => format!("there is no table or view {name}; SHOW TABLES lists them"),
                 }
@@ -183,7 +185,7 @@ impl Names<'_> {
         let message = match nearest(name, functions) {
             _ if AttributeMap::from_column(name).is_some() => format!("{name} is a map and no function: {name}['key']"),
             Some(near) => format!("there is no function {name}; did you mean {near}?"),
-            None => format!("there is no function {name}; SHOW FUNCTIONS lists them"),
+            None => format!("there is no function {name}; system.functions lists them"),
         };
         Finding { message, word: name.to_owned() }
     }

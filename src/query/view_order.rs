@@ -1,4 +1,4 @@
-//! The order that a view's file ends with, kept by a query that only filters it and picks its columns.
+//! The order that a view's or macro's file ends with, kept by a query that only filters it and picks its columns.
 
 use std::collections::HashMap;
 
@@ -27,20 +27,20 @@ pub(super) fn keep_order(plan: LogicalPlan, orders: &ViewOrders) -> Result<Logic
         Expr::Column(column) => plan.schema().has_column_with_unqualified_name(&column.name),
         _ => false,
     };
-    let order: Vec<SortExpr> =
-        order_below(&plan, orders).unwrap_or_default().iter().take_while(|sort| visible(sort)).cloned().collect();
+    let order: Vec<SortExpr> = order_below(&plan, orders).unwrap_or_default().into_iter().take_while(visible).collect();
     if order.is_empty() {
         return Ok(plan);
     }
     LogicalPlanBuilder::from(plan).sort(order)?.build()
 }
 
-fn order_below<'a>(plan: &LogicalPlan, orders: &'a ViewOrders) -> Option<&'a [SortExpr]> {
+fn order_below(plan: &LogicalPlan, orders: &ViewOrders) -> Option<Vec<SortExpr>> {
     match plan {
         LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => order_below(plan.inputs().first()?, orders),
         LogicalPlan::SubqueryAlias(alias) => match orders.get(alias.alias.table()) {
-            Some(order) => Some(order),
-            None => order_below(&alias.input, orders),
+            Some(order) => Some(order.clone()),
+            // A macro is written out where it is called.
+            None => own_order(&alias.input).or_else(|| order_below(&alias.input, orders)),
         },
         _ => None,
     }

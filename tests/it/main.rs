@@ -5,20 +5,26 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bounded_reads;
+mod catalog_views;
 mod check;
 mod cli;
 mod completions;
+mod cookbook;
 mod crash;
+mod cross_signal;
 mod durability;
 mod export;
 mod faults;
 mod handoff;
 mod http_api;
 mod import_again;
+mod known_world;
 mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod promoted_in_views;
 mod prompt;
 mod query_budgets;
 mod query_cancel;
@@ -29,5 +35,8 @@ mod roundtrip;
 mod senders;
 mod server_support;
 mod service_health;
+mod service_views;
 mod sql_errors;
+mod system_tables;
+mod trace_tree;
 mod views;

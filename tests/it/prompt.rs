@@ -47,6 +47,21 @@ fn on_a_lake(#[case] scenario: &str) {
 }
 
 #[test]
+fn the_views_of_a_users_folder_are_described() {
+    let home = lake_of_ten();
+    let views = home.path().join("views");
+    std::fs::create_dir(&views).unwrap();
+    let latest =
+        "-- One row a service, with its last log.\nSELECT service_name, max(body) AS last FROM logs GROUP BY 1\n";
+    let loud = "-- loud(at_least = 3)\n-- One row a loud service.\nSELECT service_name FROM logs GROUP BY 1 HAVING count(*) > $at_least\n";
+    std::fs::write(views.join("latest.sql"), latest).unwrap();
+    std::fs::write(views.join("loud.sql"), loud).unwrap();
+    let config = home.path().join("views.toml");
+    std::fs::write(&config, format!("[query]\nviews = {:?}\n", views.to_str().unwrap())).unwrap();
+    drive("own_views", &home, &["--lake", home.lake().to_str().unwrap(), "--config", config.to_str().unwrap()]);
+}
+
+#[test]
 fn the_prompt_sees_what_others_commit() {
     let home = lake_of_ten();
     std::fs::write(home.path().join("more.jsonl"), numbered_logs("three", 10..15, DAY)).unwrap();

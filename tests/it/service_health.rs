@@ -5,23 +5,23 @@ use serde_json::{Value, json};
 use crate::support::server::{Home, Server};
 
 /// 2023-11-14T22:14:00Z.
-const MINUTE_0: u64 = 1_700_000_040;
-const DAY: u64 = 86_400;
+pub const MINUTE_0: u64 = 1_700_000_040;
+pub const DAY: u64 = 86_400;
 
-fn nanos(second: f64) -> String {
+pub fn nanos(second: f64) -> String {
     (MINUTE_0 * 1_000_000_000).saturating_add_signed((second * 1e9).round() as i64).to_string()
 }
 
-fn attributes(pairs: &[(&str, &str)]) -> Value {
+pub fn attributes(pairs: &[(&str, &str)]) -> Value {
     pairs.iter().map(|(key, value)| json!({ "key": key, "value": { "stringValue": value } })).collect()
 }
 
-fn resource(pairs: &[(&str, &str)], kind: &str, inner: &str, records: &[Value]) -> Value {
+pub fn resource(pairs: &[(&str, &str)], kind: &str, inner: &str, records: &[Value]) -> Value {
     json!({ "resource": { "attributes": attributes(pairs) }, kind: [{ inner: records }] })
 }
 
 /// Service, namespace and environment.
-const SHOP: &[(&str, &str)] =
+pub const SHOP: &[(&str, &str)] =
     &[("service.name", "shop"), ("service.namespace", "web"), ("deployment.environment.name", "prod")];
 
 fn shop(instance: &str) -> Vec<(&str, &str)> {
@@ -29,7 +29,7 @@ fn shop(instance: &str) -> Vec<(&str, &str)> {
 }
 
 /// A span of trace `trace` that starts at a second past minute 0 and takes so many milliseconds.
-fn span(trace: u8, id: u8, parent: u8, kind: u8, start: f64, ms: f64) -> Value {
+pub fn span(trace: u8, id: u8, parent: u8, kind: u8, start: f64, ms: f64) -> Value {
     let id_of = |id: u8| if id == 0 { String::new() } else { format!("{id:016x}") };
     json!({
         "traceId": format!("{trace:032x}"), "spanId": id_of(id), "parentSpanId": id_of(parent), "name": "work",
@@ -37,34 +37,34 @@ fn span(trace: u8, id: u8, parent: u8, kind: u8, start: f64, ms: f64) -> Value {
     })
 }
 
-fn with(mut record: Value, key: &str, value: Value) -> Value {
+pub fn with(mut record: Value, key: &str, value: Value) -> Value {
     record[key] = value;
     record
 }
 
-fn log(second: f64, severity: u8) -> Value {
+pub fn log(second: f64, severity: u8) -> Value {
     json!({ "timeUnixNano": nanos(second), "severityNumber": severity, "body": { "stringValue": "said" } })
 }
 
-fn point(second: f64, value: f64, attributes_of: &[(&str, &str)]) -> Value {
+pub fn point(second: f64, value: f64, attributes_of: &[(&str, &str)]) -> Value {
     json!({ "timeUnixNano": nanos(second), "asDouble": value, "attributes": attributes(attributes_of) })
 }
 
-fn since(start: f64, point: Value) -> Value {
+pub fn since(start: f64, point: Value) -> Value {
     with(point, "startTimeUnixNano", json!(nanos(start)))
 }
 
-fn gauge(name: &str, unit: &str, points: &[Value]) -> Value {
+pub fn gauge(name: &str, unit: &str, points: &[Value]) -> Value {
     json!({ "name": name, "unit": unit, "gauge": { "dataPoints": points } })
 }
 
 /// Temporality 1 is delta, 2 is cumulative.
-fn counter(name: &str, temporality: u8, points: &[Value]) -> Value {
+pub fn counter(name: &str, temporality: u8, points: &[Value]) -> Value {
     let sum = json!({ "dataPoints": points, "aggregationTemporality": temporality, "isMonotonic": true });
     json!({ "name": name, "unit": "s", "sum": sum })
 }
 
-async fn send(server: &Server, path: &str, body: Value) {
+pub async fn send(server: &Server, path: &str, body: Value) {
     let url = format!("{}{path}", server.otlp_http());
     let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
     let (status, text) = (response.status(), response.text().await.unwrap());
@@ -311,7 +311,7 @@ async fn send_day(server: &Server, day: u64) {
 }
 
 /// The dates of the files in a query's plan, one entry a scan of a file.
-async fn dates(server: &Server, query: &str) -> Vec<String> {
+pub async fn dates(server: &Server, query: &str) -> Vec<String> {
     let plan = server.sql(&format!("explain format indent {query}")).await;
     let physical = plan.iter().find(|row| row["plan_type"] == "physical_plan").unwrap()["plan"].as_str().unwrap();
     physical.split("/date=").skip(1).map(|after| after[..10].to_owned()).collect()

@@ -118,8 +118,11 @@ pub(super) fn complete(text: &str, at: usize, known: &dyn Known) -> Offer {
             let relation = cursor.relations.iter().find(|relation| relation.alias.as_ref() == Some(name));
             let relation = relation.map_or(name, |relation| &relation.name);
             let catalogue = known.catalogue();
-            let columns = catalogue.columns(relation).unwrap_or_default();
-            matching(&cursor.typed, columns.iter().map(|column| Candidate::plain(column)))
+            let columns = catalogue.columns(relation).unwrap_or_default().iter().map(String::as_str);
+            // It may be the schema of a table: `system.`
+            let tables = catalogue.relations.iter();
+            let tables = tables.filter_map(|(table, _)| table.strip_prefix(name.as_str())?.strip_prefix('.'));
+            matching(&cursor.typed, columns.chain(tables).map(Candidate::plain))
         }
         Place::Key { map, closing } => keys(&cursor, *map, closing, known),
         Place::Expression => expression(&cursor, &known.catalogue()),

@@ -1,4 +1,4 @@
-//! `\d`: the tables and views, and the columns of one.
+//! `\d`: the tables, views and macros, and the columns of one.
 
 use std::fmt::Write as _;
 
@@ -10,53 +10,92 @@ use super::catalogue::texts;
 use crate::error::Result;
 use crate::model::contract::columns;
 use crate::model::signal::Signal;
-use crate::query::SqlObjects;
+use crate::query::{SYSTEM_SCHEMA, SystemTable};
 
-/// Every table and view, with what a row of it is.
+/// Every table, view and macro, with what a row of it is.
 pub(super) async fn list(target: &Target, width: Option<usize>) -> Result<String> {
-    let objects = SqlObjects::built_in()?;
     let mut rows = Vec::new();
     for batch in target.query(include_str!("tables.sql")).await?.collect().await? {
-        for (name, kind) in texts(&batch, 0)?.into_iter().zip(texts(&batch, 1)?) {
-            let kind = if kind == "VIEW" { "view" } else { "table" };
-            let what = match (objects.view(&name), Signal::from_table(&name)) {
-                (Some(view), _) => view.summary().to_owned(),
-                (None, Some(Signal::Logs)) => "One row a log record.".to_owned(),
-                (None, Some(Signal::Spans)) => "One row a span.".to_owned(),
-                (None, Some(Signal::Metrics)) => "One row a data point of a metric.".to_owned(),
-                (None, None) => String::new(),
+        let [names, kinds, summaries] = [texts(&batch, 0)?, texts(&batch, 1)?, texts(&batch, 2)?];
+        for ((name, kind), summary) in names.into_iter().zip(kinds).zip(summaries) {
+            let what = match (Signal::from_table(&name), SystemTable::named(&name)) {
+                (Some(Signal::Logs), _) => "One row a log record.".to_owned(),
+                (Some(Signal::Spans), _) => "One row a span.".to_owned(),
+                (Some(Signal::Metrics), _) => "One row a data point of a metric.".to_owned(),
+                (None, Some(table)) => table.summary().to_owned(),
+                (None, None) => summary,
             };
-            rows.push([name, kind.to_owned(), what]);
+            rows.push([name, kind, what]);
         }
     }
     Ok(listing([Align::Left; 3], &rows, width))
 }
 
-/// The columns of a table or view; of a view its head comment before.
+/// The columns of a table or view; of a view its head comment before, of a macro that alone.
 pub(super) async fn describe(target: &Target, name: &str, width: Option<usize>) -> Result<String> {
     let name = match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
         Some(quoted) => quoted.replace("\"\"", "\""),
         None => name.to_lowercase(),
     };
-    let schema = target.query(&format!("SELECT * FROM {} LIMIT 0", quoted(&name))).await?.schema;
     let mut text = String::new();
-    let rows: Vec<[String; 3]> = match SqlObjects::built_in()?.view(&name) {
-        Some(view) => {
-            // Writing to a String does not fail.
-            _ = writeln!(text, "View {name}. {}\n", view.documentation().trim_end());
-            schema
-                .fields()
-                .iter()
-                .map(|field| [field.name().clone(), type_name(field.data_type()), String::new()])
-                .collect()
+    // Writing to a String does not fail.
+    let rows = match view(target, &name).await? {
+        Some(View { kind, usage, documentation }) if kind == "macro" => {
+            let documentation = documentation.strip_prefix(&usage).unwrap_or(&documentation).trim();
+            _ = writeln!(text, "Macro {usage}. {documentation}");
+            return Ok(text);
         }
-        None => {
-            _ = writeln!(text, "Table {name}, {} columns.\n", schema.fields().len());
-            table_rows(target, &name, &schema).await?
+        Some(View { documentation, .. }) => {
+            _ = writeln!(text, "View {name}. {}\n", documentation.trim_end());
+            let schema = schema(target, &quoted(&name)).await?;
+            let fields = schema.fields().iter();
+            fields.map(|field| [field.name().clone(), type_name(field.data_type()), String::new()]).collect()
         }
+        None => match SystemTable::named(&name) {
+            Some(table) => {
+                _ = writeln!(text, "Table {name}. {}\n\nCost: {}\n", table.summary(), table.cost());
+                let relation = format!("{}.{}", quoted(SYSTEM_SCHEMA), quoted(table.name()));
+                system_rows(table, &schema(target, &relation).await?)
+            }
+            None => {
+                let schema = schema(target, &quoted(&name)).await?;
+                _ = writeln!(text, "Table {name}, {} columns.\n", schema.fields().len());
+                table_rows(target, &name, &schema).await?
+            }
+        },
     };
     text.push_str(&listing([Align::Left; 3], &rows, width));
     Ok(text)
+}
+
+/// A view or macro, as the target knows it.
+struct View {
+    kind: String,
+    usage: String,
+    documentation: String,
+}
+
+async fn view(target: &Target, wanted: &str) -> Result<Option<View>> {
+    for batch in target.query(include_str!("view.sql")).await?.collect().await? {
+        let [names, kinds, usages, documentations] =
+            [texts(&batch, 0)?, texts(&batch, 1)?, texts(&batch, 2)?, texts(&batch, 3)?];
+        let views = names.into_iter().zip(kinds).zip(usages).zip(documentations);
+        let mut views = views.map(|(((name, kind), usage), documentation)| (name, View { kind, usage, documentation }));
+        if let Some((_, view)) = views.find(|(name, _)| name == wanted) {
+            return Ok(Some(view));
+        }
+    }
+    Ok(None)
+}
+
+async fn schema(target: &Target, relation: &str) -> Result<SchemaRef> {
+    Ok(target.query(&format!("SELECT * FROM {relation} LIMIT 0")).await?.schema)
+}
+
+fn system_rows(table: SystemTable, schema: &SchemaRef) -> Vec<[String; 3]> {
+    let meaning = |name: &str| table.columns().iter().find(|column| column.name == name).map_or("", |own| own.meaning);
+    let fields = schema.fields().iter();
+    fields.map(|field| [field.name().clone(), type_name(field.data_type()), meaning(field.name()).to_owned()]).collect()
 }
 
 async fn table_rows(target: &Target, name: &str, schema: &SchemaRef) -> Result<Vec<[String; 3]>> {

@@ -70,6 +70,10 @@ def commands():
     assert re.search(r"attributes +map ", shown), shown
     shown = terminal.ask("\\d span_logs", "span_duration_ms +double")
     assert "with the span it was written in" in shown, shown
+    shown = terminal.ask("\\d trace_tree", "child_count")
+    assert "Macro trace_tree(trace_id). One row a span" in shown, shown
+    shown = terminal.ask("\\d system.files", "max_service_name +text")
+    assert re.search(r"row_count +bigint +rows", shown) and "One row a live file" in shown, shown
     terminal.ask("\\x on", "records")
     shown = terminal.ask("select body, event_name from logs where body = 'log 7';", r"1 row ")
     assert re.search(r"-\[ 1 \]-+\r?\nbody +\| log 7\r?\nevent_name \| NULL\r?\n", shown), shown
@@ -89,6 +93,17 @@ def commands():
     terminal.ask("\\?", "completes names")
     terminal.type("\\q" + ENTER)
     terminal.expect(r"\\q")
+    assert terminal.leave() == 0
+
+
+def own_views():
+    terminal = start(columns=120, lines=200)
+    shown = terminal.ask("\\d", "system.views")
+    assert re.search(r"latest +view +One row a service, with its last log", shown), shown
+    assert re.search(r"loud\(at_least = 3\) +macro +One row a loud service", shown), shown
+    shown = terminal.ask("\\d latest", "last +text")
+    assert "View latest. One row a service" in shown, shown
+    shown = terminal.ask("select * from loud();", "2 rows")
     assert terminal.leave() == 0
 
 

@@ -1,0 +1,7 @@
+-- What goes wrong most often, and a trace of each to open?
+SELECT service_name, type, message, sum(count) AS count, max(last_seen) AS last_seen, max(trace_id) AS trace_id
+FROM errors
+WHERE time >= now() - INTERVAL '1 day' AND signal = 'span'
+GROUP BY service_name, type, message
+ORDER BY count DESC
+LIMIT 20

@@ -1,0 +1,2 @@
+SELECT name, kind, usage, documentation
+FROM system.views
