@@ -22,6 +22,7 @@ use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::utils::{split_binary, split_conjunction};
 use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, Join, LogicalPlan, Operator};
 
+use super::asof_join::AsofJoin;
 use super::markers::written_out;
 use super::sql_objects::SqlObjects;
 
@@ -126,9 +127,20 @@ fn bounds_below(plan: &LogicalPlan, bounds: &[Bound]) -> Vec<Vec<Bound>> {
             return union.inputs.iter().map(|input| picked(bounds, &union.schema, &columns_of(input))).collect();
         }
         LogicalPlan::Join(join) => return sides_of(join, bounds).into(),
+        other if let Some(join) = AsofJoin::of(other) => return vec![bounds.to_vec(), implied_by(join, bounds)],
         _ => Vec::new(),
     };
     vec![one]
+}
+
+/// What bounds on the left of a temporal join say of its right.
+fn implied_by(join: &AsofJoin, bounds: &[Bound]) -> Vec<Bound> {
+    let implied = |bound: &Bound| match &bound.test {
+        Test::Compare(op, value) => join.implied_bounds(&bound.column, *op, value),
+        Test::OneOf(_) => Vec::new(),
+    };
+    let bound = |(column, op, value)| Bound { column, test: Test::Compare(op, value) };
+    bounds.iter().flat_map(implied).map(bound).collect()
 }
 
 fn columns_of(plan: &LogicalPlan) -> Vec<Expr> {

@@ -40,6 +40,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::asked::bound_views;
+use super::asof_join::with_asof_joins;
 use super::budget::{QueryBudget, QueryMemory, ScanMeter};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
@@ -148,9 +149,11 @@ impl QueryEngine {
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::default()) as _];
+        let mut planners: Vec<_> =
+            vec![Arc::new(MapLookupPlanner::default()) as _, Arc::new(functions::JsonOperatorPlanner) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        let state = with_asof_joins(state);
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
         let planner = Planner { root, stores, objects, system, state };

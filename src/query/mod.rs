@@ -4,6 +4,7 @@
 //! engine.rs           text -> stream, the service behind every door
 //! budget.rs           what a query may use
 //! statement.rs        parsing, attr('k')
+//! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
 //! filter.rs           a table with a condition that a person wrote
@@ -26,11 +27,14 @@
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
+//! asof_join/          each row of one table with the nearest of another
 //! ```
 
 mod adapter;
 mod asked;
+mod asof_join;
 mod budget;
+mod dialect;
 mod engine;
 mod error;
 mod file_reader;

@@ -82,6 +82,8 @@ const FILES: &[(&str, &str)] = files![
     "data_quality",
     "trace_tree",
     "critical_path",
+    "metric_at",
+    "metric_quantile",
 ];
 
 impl SqlObject {

@@ -7,9 +7,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Column, DataFusionError, SchemaError, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Documentation;
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::dialect::QueryDialect;
 use super::error::from_datafusion;
 use super::sql_objects::SqlObjects;
 use super::system::{SYSTEM_SCHEMA, SystemTable};
@@ -321,7 +321,7 @@ fn plain_types(text: &str) -> String {
 
 /// Where a word first stands in a query.
 fn place_of(word: &str, sql: &str) -> Option<Position> {
-    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().ok()?;
+    let tokens = Tokenizer::new(&QueryDialect, sql).tokenize_with_location().ok()?;
     let found = tokens
         .iter()
         .find(|token| matches!(&token.token, Token::Word(found) if found.value.eq_ignore_ascii_case(word)))?;

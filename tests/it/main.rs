@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod asof_join;
 mod bounded_reads;
 mod catalog_views;
 mod check;
@@ -16,6 +17,7 @@ mod cross_signal;
 mod durability;
 mod export;
 mod faults;
+mod functions;
 mod handoff;
 mod http_api;
 mod import_again;

@@ -44,7 +44,11 @@ async fn an_error_says_what_was_most_likely_meant() {
         // Tables.
         ("select * from lgos", 15, "there is no table or view lgos; did you mean logs?".to_owned()),
         ("select * from trace", 15, "there is no table or view trace; did you mean traces?".to_owned()),
-        ("select * from system.fles", 15, "there is no table or view system.fles; did you mean system.files?".to_owned()),
+        (
+            "select * from system.fles",
+            15,
+            "there is no table or view system.fles; did you mean system.files?".to_owned(),
+        ),
         ("select * from customers", 15, "there is no table or view customers; SHOW TABLES lists them".to_owned()),
         ("select * from traces('x')", 15, "traces is a table or view, and takes no arguments".to_owned()),
         ("select * from generate_serie(1, 2)", 15, "did you mean generate_series?".to_owned()),

@@ -9,8 +9,8 @@ use super::columns::SystemTable;
 use crate::lake::{LakeRoot, LiveFile};
 use crate::model::signal::Signal;
 use crate::query::engine::Pinned;
-use crate::query::provider::external;
 use crate::query::file_statistics::micros;
+use crate::query::provider::external;
 use crate::query::pruning::date_of;
 
 /// A row a file, by table and path.
