@@ -22,10 +22,10 @@
 -- each series the latest point at or before the error, at most 2 minutes. An error log is not among its own logs,
 -- nor are those equal to it; a span counts once however often it is stored.
 --
--- Cost: bounded by `time` in every table. A bound on `trace_id` or `service_name` bounds the errors; logs and metrics
--- are then read of the dates that have any. Every error brings up to ten seconds of its instance's logs: bound it.
+-- Cost: bounded by `time` in every table. A bound on `trace_id` bounds the errors; where these are of one date, logs
+-- and metrics are read of that date alone. Every error brings up to ten seconds of its instance's logs: bound it.
 WITH
-errors AS (
+failures AS (
     SELECT
         'span' AS error,
         service_name,
@@ -71,18 +71,26 @@ errors AS (
 ),
 
 -- Each error in the two stretches of ten seconds, cut at multiples of ten, that have what is within five of it.
-errors_by_stretch AS (
+-- By unnest, since a join then takes the errors, few and of unknown number, for the side to keep in memory.
+failures_by_stretch AS (
     SELECT *, date_bin(INTERVAL '10 seconds', time + shift) AS stretch
-    FROM errors
-    CROSS JOIN (VALUES (INTERVAL '-5 seconds'), (INTERVAL '5 seconds')) AS shifts(shift)
+    FROM (SELECT *, unnest([INTERVAL '-5 seconds', INTERVAL '5 seconds']) AS shift FROM failures) AS shifted
 ),
 
 -- Each instance's moments of errors in the two stretches of two minutes that have what is within two before.
 moments AS (
     SELECT service_name, pod, instance, time, date_bin(INTERVAL '2 minutes', time + shift) AS stretch
-    FROM errors
-    CROSS JOIN (VALUES (INTERVAL '-2 minutes'), (INTERVAL '0')) AS shifts(shift)
+    FROM (SELECT *, unnest([INTERVAL '-2 minutes', INTERVAL '0']) AS shift FROM failures) AS shifted
     GROUP BY service_name, pod, instance, time, date_bin(INTERVAL '2 minutes', time + shift)
+),
+
+-- Joined by the date alone first: of the one date of a trace's errors, files of other dates are not opened.
+log_dates AS (
+    SELECT CAST(stretch AS DATE) AS date FROM failures_by_stretch GROUP BY CAST(stretch AS DATE)
+),
+
+point_dates AS (
+    SELECT CAST(stretch AS DATE) AS date FROM moments GROUP BY CAST(stretch AS DATE)
 ),
 
 points AS (
@@ -107,14 +115,13 @@ points AS (
             time_nanos AS point_time_nanos,
             coalesce(value, sum / nullif(count, 0)) AS value,
             attributes,
-            date,
             date_bin(INTERVAL '2 minutes', time) AS stretch
-        FROM metrics
+        FROM point_dates
+        JOIN metrics ON metrics.date = point_dates.date
         WHERE in_asked_time(time, INTERVAL '2 minutes', INTERVAL '0')
     ) AS p
     ON
-        p.date = CAST(m.stretch AS DATE)
-        AND p.stretch = m.stretch
+        p.stretch = m.stretch
         AND p.point_instance = m.instance
         AND (p.point_service = m.service_name OR p.point_pod = m.pod)
         AND p.point_time <= m.time
@@ -159,7 +166,7 @@ FROM (
         CAST(NULL AS VARCHAR) AS context_trace_id,
         CAST(NULL AS VARCHAR) AS context_span_id,
         attributes
-    FROM errors
+    FROM failures
 
     UNION ALL
 
@@ -184,7 +191,7 @@ FROM (
         l.log_trace_id AS context_trace_id,
         l.log_span_id AS context_span_id,
         l.attributes
-    FROM errors_by_stretch AS e
+    FROM failures_by_stretch AS e
     JOIN (
         SELECT
             coalesce(k8s_pod_name, service_instance_id, host_name, '') AS log_instance,
@@ -198,14 +205,13 @@ FROM (
             severity_text,
             body,
             attributes,
-            date,
             date_bin(INTERVAL '10 seconds', time) AS stretch
-        FROM logs
+        FROM log_dates
+        JOIN logs ON logs.date = log_dates.date
         WHERE in_asked_time(time, INTERVAL '5 seconds', INTERVAL '5 seconds')
     ) AS l
     ON
-        l.date = CAST(e.stretch AS DATE)
-        AND l.stretch = e.stretch
+        l.stretch = e.stretch
         AND l.log_service = e.service_name
         AND l.log_instance = e.instance
         AND l.log_time BETWEEN e.time - INTERVAL '5 seconds' AND e.time + INTERVAL '5 seconds'
@@ -233,7 +239,7 @@ FROM (
         CAST(NULL AS VARCHAR) AS context_trace_id,
         CAST(NULL AS VARCHAR) AS context_span_id,
         p.attributes
-    FROM errors AS e
+    FROM failures AS e
     JOIN points AS p
     ON p.service_name = e.service_name AND p.instance = e.instance AND p.error_time = e.time AND p.place = 1
 ) AS contexts

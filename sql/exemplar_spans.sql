@@ -14,6 +14,18 @@
 --
 -- Cost: that of `exemplars`, read three times, and of the spans that start or end within span_slack of the asked time,
 -- or run through it. A bound on `trace_id` bounds both sides.
+WITH
+-- The side of the joins to keep in memory, so it goes first.
+sampled AS (
+    SELECT trace_id
+    FROM exemplars
+    WHERE
+        trace_id IS NOT NULL
+        AND in_asked_time(time, INTERVAL '0', INTERVAL '0')
+        AND in_asked_trace(trace_id)
+    GROUP BY trace_id
+)
+
 SELECT
     m.* EXCEPT (span, root),
     m.span['name'] AS span_name,
@@ -37,7 +49,7 @@ FROM (
     FROM (SELECT * FROM exemplars WHERE trace_id IS NOT NULL) AS e
     LEFT JOIN (
         SELECT
-            trace_id,
+            spans.trace_id,
             span_id,
             array_agg(named_struct(
                 'service_name', service_name,
@@ -48,22 +60,18 @@ FROM (
                 'kind', kind,
                 'status_code', status_code
             )) AS spans
-        FROM spans
+        FROM sampled
+        JOIN spans ON spans.trace_id = sampled.trace_id
         WHERE
             span_id IS NOT NULL
-            AND trace_id IN (
-                SELECT trace_id
-                FROM exemplars
-                WHERE in_asked_time(time, INTERVAL '0', INTERVAL '0') AND in_asked_trace(trace_id)
-            )
             AND in_asked_span(time, duration_nano, span_slack(), span_slack())
-            AND in_asked_trace(trace_id)
-        GROUP BY trace_id, span_id
+            AND in_asked_trace(spans.trace_id)
+        GROUP BY spans.trace_id, span_id
     ) AS own
     ON e.trace_id = own.trace_id AND e.span_id = own.span_id
     LEFT JOIN (
         SELECT
-            trace_id,
+            spans.trace_id,
             array_agg(named_struct(
                 'service_name', service_name,
                 'time', time,
@@ -73,17 +81,13 @@ FROM (
                 'name', name,
                 'status_code', status_code
             )) AS spans
-        FROM spans
+        FROM sampled
+        JOIN spans ON spans.trace_id = sampled.trace_id
         WHERE
             parent_span_id IS NULL
-            AND trace_id IN (
-                SELECT trace_id
-                FROM exemplars
-                WHERE in_asked_time(time, INTERVAL '0', INTERVAL '0') AND in_asked_trace(trace_id)
-            )
             AND in_asked_span(time, duration_nano, span_slack(), span_slack())
-            AND in_asked_trace(trace_id)
-        GROUP BY trace_id
+            AND in_asked_trace(spans.trace_id)
+        GROUP BY spans.trace_id
     ) AS roots
     ON e.trace_id = roots.trace_id
 ) AS m

@@ -17,10 +17,12 @@
 //! any other query a marker is true of every row. A view's markers bound the views that it reads in turn.
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, DFSchema, JoinType, Result};
+use datafusion::common::{Column, DFSchema, JoinType, Result, TableReference};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::utils::{split_binary, split_conjunction};
-use datafusion::logical_expr::{BinaryExpr, Distinct, Expr, Join, LogicalPlan, Operator};
+use datafusion::logical_expr::{
+    BinaryExpr, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Operator, SubqueryAlias,
+};
 
 use super::asof_join::AsofJoin;
 use super::markers::written_out;
@@ -29,6 +31,9 @@ use super::sql_objects::SqlObjects;
 /// The columns of a view that its bounds are on.
 const TIME: &str = "time";
 const TRACE: &str = "trace_id";
+
+/// What the name of a view's own plan begins with.
+const VIEW: &str = "view ";
 
 /// What a query asks of a view.
 #[derive(Debug, Clone, Default)]
@@ -68,6 +73,17 @@ impl Asked {
     }
 }
 
+/// A view's plan as it stands in queries: under a name that no CTE or alias has by chance, not of a query nor of a view.
+pub(super) fn as_view(plan: LogicalPlan, name: &str) -> Result<LogicalPlan> {
+    LogicalPlanBuilder::from(plan).alias(TableReference::bare(format!("{VIEW}{name}")))?.build()
+}
+
+/// Whether a plan is a view's or a macro's.
+fn is_view(alias: &SubqueryAlias, objects: &SqlObjects) -> bool {
+    let name = alias.alias.table();
+    name.starts_with(VIEW) || objects.named(name).is_some_and(|object| object.parameters.is_some())
+}
+
 /// Puts the bounds of a query's views in the place of the views' markers.
 pub(super) fn bound_views(plan: LogicalPlan, objects: &SqlObjects) -> Result<LogicalPlan> {
     bound(plan, &[], &Asked::default(), objects)
@@ -85,7 +101,7 @@ fn bound(plan: LogicalPlan, bounds: &[Bound], view: &Asked, objects: &SqlObjects
     };
     let below = bounds_below(&plan, bounds);
     let inside = match &plan {
-        LogicalPlan::SubqueryAlias(alias) if objects.named(alias.alias.table()).is_some() => {
+        LogicalPlan::SubqueryAlias(alias) if is_view(alias, objects) => {
             Asked::of(below.first().map_or(&[], Vec::as_slice))
         }
         _ => view.clone(),

@@ -39,15 +39,15 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::asked::bound_views;
+use super::asked::{as_view, bound_views};
 use super::asof_join::with_asof_joins;
 use super::budget::{QueryBudget, QueryMemory, ScanMeter};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
 use super::lookup::MapLookupPlanner;
+use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
-use super::lookup_through_window::LookupThroughWindow;
 use super::macros::expand;
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
@@ -63,6 +63,7 @@ use crate::lake::LakeRoot;
 use crate::model::promoted::default_promoted;
 use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
+use crate::trace_index::TraceIndex;
 
 const CATALOG: &str = "telestrata";
 const SCHEMA: &str = "public";
@@ -86,6 +87,7 @@ pub struct QueryEngine {
 struct Planner {
     root: LakeRoot,
     stores: FileStores,
+    index: Arc<TraceIndex>,
     objects: Arc<SqlObjects>,
     system: SystemTables,
     state: SessionState,
@@ -144,7 +146,7 @@ impl QueryEngine {
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
-            .with_optimizer_rule(Arc::new(LookupThroughWindow))
+            .with_optimizer_rule(Arc::new(LookupBelow))
             .with_physical_optimizer_rules(physical_rules())
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
@@ -156,7 +158,8 @@ impl QueryEngine {
         let state = with_asof_joins(state);
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
-        let planner = Planner { root, stores, objects, system, state };
+        let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
+        let planner = Planner { root, stores, index, objects, system, state };
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
     }
 
@@ -336,6 +339,7 @@ impl Planner {
             let files = FileAccess {
                 root: self.root.clone(),
                 stores: self.stores.clone(),
+                index: Arc::clone(&self.index),
                 meter: Arc::clone(meter),
                 reports: Arc::clone(reports),
             };
@@ -386,6 +390,7 @@ impl Planner {
                     }
                 };
                 orders.extend(own_order(&plan).map(|order| (view.name.to_string(), order)));
+                let plan = as_view(plan, &view.name).map_err(from_datafusion)?;
                 let table = ViewTable::new(plan, Some(view.sql.to_string()));
                 if let Some(schema) = state.catalog_list().catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA)) {
                     schema.register_table(view.name.to_string(), Arc::new(table)).map_err(from_datafusion)?;

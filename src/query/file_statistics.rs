@@ -11,20 +11,15 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use chrono::DateTime;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use serde_json::Value;
 
-use super::pruning::date_of;
-use crate::lake::LiveFile;
+use crate::lake::{FLOOR_MICROS, LiveFile, micros};
 use crate::model::contract::columns;
 use crate::model::signal::Signal;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// What Delta's floor to milliseconds may have taken from a maximum.
-const FLOOR_MICROS: i64 = 999;
 
 /// The columns that the log may have statistics of, and `date`'s is known by the file's place.
 pub(super) fn has_statistics(signal: Signal, column: &str) -> bool {
@@ -58,7 +53,7 @@ pub(super) fn bounds_of(file: &LiveFile, field: &Field) -> ColumnBounds {
             let exact = low.is_some() && high.is_some();
             let floored = if ours { 0 } else { FLOOR_MICROS };
             // Only `time` is what `date` is the day of.
-            let day = date_of(file).filter(|_| name == "time").map(i64::from);
+            let day = file.day().filter(|_| name == "time").map(i64::from);
             let low = low.or_else(|| Some(day? * MICROS_PER_DAY));
             let high = high.map(|high| high.saturating_add(floored));
             let high = high.or_else(|| Some((day? + 1) * MICROS_PER_DAY - 1));
@@ -108,7 +103,7 @@ pub(super) fn table_statistics(files: &[Arc<LiveFile>], fields: &[Arc<Field>], s
     }
     if let Some(known) = statistics.column_statistics.last_mut() {
         *known = merged(files.iter().map(|file| {
-            let date = date_of(file).map(|date| ScalarValue::Date32(Some(date)));
+            let date = file.day().map(|date| ScalarValue::Date32(Some(date)));
             let nulls = date.is_some().then_some(0);
             (ColumnBounds { min: date.clone(), max: date, nulls, exact: true }, file.rows)
         }));
@@ -155,11 +150,6 @@ fn widen(bound: &mut Option<ScalarValue>, other: Option<ScalarValue>, when: Orde
 fn is_ours(file: &LiveFile) -> bool {
     let name = file.path.rsplit('/').next().and_then(|name| name.strip_suffix(".parquet"));
     name.and_then(|name| uuid::Uuid::try_parse(name).ok()).is_some_and(|id| id.get_version_num() == 7)
-}
-
-/// A time of Delta's statistics, in microseconds since 1970.
-pub(super) fn micros(value: &Value) -> Option<i64> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }
 
 fn rows_of(rows: Option<u64>) -> Precision<usize> {

@@ -14,11 +14,12 @@
 //! scan_report.rs      what a query would read, and why no more
 //! hot_rows.rs         the rows that are in no file yet
 //! scan_order.rs       the best files first, for ORDER BY ... LIMIT
+//! trace_ids.rs        which trace ids a filter asks for, for the trace index
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
+//! lookup_below.rs     lookups below joins and windows
 //! trace/              one trace: its tree, self times, critical path
-//! lookup_through_window.rs  lookups below windows
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
@@ -43,8 +44,8 @@ mod filter;
 mod functions;
 mod hot_rows;
 mod lookup;
+mod lookup_below;
 mod lookup_pushdown;
-mod lookup_through_window;
 mod macros;
 mod markers;
 mod provider;
@@ -57,6 +58,7 @@ mod statement;
 mod suggest;
 mod system;
 mod trace;
+mod trace_ids;
 mod view_order;
 
 pub use budget::QueryBudget;

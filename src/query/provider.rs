@@ -4,9 +4,11 @@
 //! and batches it is in.
 //!
 //! ```text
-//! filters --> prune live files by the log's statistics --> ParquetSource (row groups, pages, bloom filters) --+
-//!                                                                                                             +--> union
-//! hot batches --> memory scan, promoted columns computed -----------------------------------------------------+
+//! filters --> prune live files by the log's statistics, trace ids by the trace index
+//!                               |
+//!                               +--> ParquetSource (row groups, pages, bloom filters) --+
+//!                                                                                       +--> union
+//! hot batches --> memory scan, promoted columns computed -------------------------------+
 //! ```
 
 use std::sync::Arc;
@@ -38,12 +40,14 @@ use super::budget::ScanMeter;
 use super::file_reader::FileStores;
 use super::file_statistics::{file_statistics, has_statistics, table_statistics};
 use super::hot_rows::HotRows;
-use super::pruning::{date_alone, date_of, of_dates, prune, with_bound_on_start};
+use super::pruning::{date_alone, of_dates, prune, with_bound_on_start};
 use super::scan_report::{ScanReport, ScanReports};
+use super::trace_ids::asked_ids;
 use crate::buffer::TableState;
 use crate::lake::{LakeRoot, LiveFile};
 use crate::model::contract::PARTITION;
 use crate::model::signal::Signal;
+use crate::trace_index::TraceIndex;
 
 /// Bytes fetched from a file's end at first: footer and page index of a usual file.
 const FOOTER_HINT: usize = 64 << 10;
@@ -53,6 +57,7 @@ const FOOTER_HINT: usize = 64 << 10;
 pub(super) struct FileAccess {
     pub(super) root: LakeRoot,
     pub(super) stores: FileStores,
+    pub(super) index: Arc<TraceIndex>,
     pub(super) meter: Arc<ScanMeter>,
     pub(super) reports: Arc<ScanReports>,
 }
@@ -89,7 +94,7 @@ impl SignalTable {
     }
 
     /// The files that a query has to read, and why not the others.
-    fn files(&self, session: &dyn Session, question: &Question) -> Result<(Vec<Arc<LiveFile>>, ScanReport)> {
+    async fn files(&self, session: &dyn Session, question: &Question) -> Result<(Vec<Arc<LiveFile>>, ScanReport)> {
         let schema = self.scan_schema.table_schema();
         let live: Vec<Arc<LiveFile>> = self.state.snapshot.files().iter().map(Arc::clone).collect();
         let mut report = ScanReport::new(self.signal.table(), live.len());
@@ -100,6 +105,9 @@ impl SignalTable {
         report.kept_by_time(&kept);
         let kept = prune(kept, condition(session, &question.others, schema)?.as_ref(), schema);
         report.kept_by_statistics(&kept);
+        let Some(ids) = asked_ids(self.signal, &question.others) else { return Ok((kept, report)) };
+        let kept = self.files.index.files_with(self.signal, &ids, kept).await;
+        report.kept_by_trace_index(&kept);
         Ok((kept, report))
     }
 
@@ -207,7 +215,7 @@ impl TableProvider for SignalTable {
         let columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let (dates, others) = filters.iter().cloned().partition(is_on_date);
         let question = Question { columns, dates, others, limit };
-        let (files, mut report) = self.files(session, &question)?;
+        let (files, mut report) = self.files(session, &question).await?;
         let cold = self.cold(session, &question, &files)?;
         let batches = self.state.hot.iter().map(|hot| hot.batch.clone());
         let hot = HotRows::try_new(batches, |schema| condition(session, &question.dates, schema))?;
@@ -242,7 +250,7 @@ fn partitioned_file(file: &LiveFile, table: &Path, known: &[FieldRef]) -> Partit
     let last_modified = chrono::DateTime::from_timestamp_millis(file.modified_ms).unwrap_or_default();
     let meta = ObjectMeta { location, last_modified, size: file.size, e_tag: None, version: None };
     let mut partitioned = PartitionedFile::from(meta);
-    partitioned.partition_values = vec![ScalarValue::Date32(date_of(file))];
+    partitioned.partition_values = vec![ScalarValue::Date32(file.day())];
     // Of the first columns alone: of all of them they would be 16 KB a file.
     partitioned.statistics = Some(Arc::new(file_statistics(file, known)));
     partitioned

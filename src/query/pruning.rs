@@ -5,7 +5,6 @@
 //! starts last. A condition on `date` alone is decided for each file, once for all of its rows.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,7 +12,6 @@ use arrow::array::{
 };
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use chrono::NaiveDate;
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue, exec_err};
@@ -135,7 +133,7 @@ pub(super) fn of_dates(
     condition: Option<&Arc<dyn PhysicalExpr>>,
 ) -> Result<Vec<Arc<LiveFile>>> {
     let Some(condition) = condition.filter(|_| !files.is_empty()) else { return Ok(files) };
-    let dates: Date32Array = files.iter().map(|file| date_of(file)).collect();
+    let dates: Date32Array = files.iter().map(|file| file.day()).collect();
     let batch = RecordBatch::try_new(date_alone(), vec![Arc::new(dates)])?;
     let met = mask(condition, &batch)?;
     Ok(files.into_iter().zip(&met).filter(|(_, met)| *met == Some(true)).map(|(file, _)| file).collect())
@@ -166,7 +164,7 @@ impl LogStatistics<'_> {
         }
         let field = self.schema.field_with_name(column.name()).ok()?;
         if field.name() == PARTITION {
-            return Some(Arc::new(self.files.iter().map(|file| date_of(file)).collect::<Date32Array>()));
+            return Some(Arc::new(self.files.iter().map(|file| file.day()).collect::<Date32Array>()));
         }
         let unknown = ScalarValue::try_from(field.data_type()).ok()?;
         let bounds = self.files.iter().map(|file| {
@@ -224,12 +222,6 @@ impl PruningStatistics for LogStatistics<'_> {
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
-}
-
-/// A file's date, in days since 1970.
-pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
-    let date = NaiveDate::from_str(file.date.as_deref()?).ok()?;
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
 }
 
 #[cfg(test)]

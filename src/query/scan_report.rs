@@ -22,6 +22,7 @@ pub(super) struct ScanReport {
     rows: Option<u64>,
     left_out_by_time: usize,
     left_out_by_statistics: usize,
+    left_out_by_trace_index: usize,
     /// Rows that are in no file yet.
     pub(super) hot_rows: usize,
 }
@@ -37,6 +38,7 @@ impl ScanReport {
             rows: None,
             left_out_by_time: 0,
             left_out_by_statistics: 0,
+            left_out_by_trace_index: 0,
             hot_rows: 0,
         }
     }
@@ -50,6 +52,12 @@ impl ScanReport {
     /// What the statistics of other columns have left of that.
     pub(super) fn kept_by_statistics(&mut self, files: &[Arc<LiveFile>]) {
         self.left_out_by_statistics = self.files.saturating_sub(files.len());
+        self.keep(files);
+    }
+
+    /// What the trace index has left of that.
+    pub(super) fn kept_by_trace_index(&mut self, files: &[Arc<LiveFile>]) {
+        self.left_out_by_trace_index = self.files.saturating_sub(files.len());
         self.keep(files);
     }
 
@@ -69,7 +77,11 @@ impl ScanReport {
             self.live_files,
             ByteSize(self.bytes)
         );
-        let reasons = [("date and time", self.left_out_by_time), ("other statistics", self.left_out_by_statistics)];
+        let reasons = [
+            ("date and time", self.left_out_by_time),
+            ("other statistics", self.left_out_by_statistics),
+            ("the trace index", self.left_out_by_trace_index),
+        ];
         for (reason, files) in reasons.iter().filter(|(_, files)| *files > 0) {
             // Writing to a String does not fail.
             let _ = write!(line, "; {files} left out by {reason}");
@@ -116,6 +128,7 @@ impl ScanReports {
             ("live_files", numbers(|report| Some(report.live_files as u64)), false),
             ("left_out_by_time", numbers(|report| Some(report.left_out_by_time as u64)), false),
             ("left_out_by_statistics", numbers(|report| Some(report.left_out_by_statistics as u64)), false),
+            ("left_out_by_trace_index", numbers(|report| Some(report.left_out_by_trace_index as u64)), false),
         ])
     }
 

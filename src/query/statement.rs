@@ -9,8 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, SelectItem, SetExpr, Value, VisitMut,
-    VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -141,8 +140,7 @@ impl VisitorMut for ColumnWriter {
     type Break = String;
 
     /// A column of the answer keeps the name that was written.
-    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
-        let SetExpr::Select(select) = query.body.as_mut() else { return ControlFlow::Continue(()) };
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
             let name = expr.to_string();
@@ -224,8 +222,7 @@ mod tests {
     #[test]
     fn a_function_is_given_the_columns_it_needs() {
         let text = parse("select rate(), histogram_quantile(0.5) from metrics").unwrap().to_string();
-        let expected =
-            "rate(series_id, time, start_time, temporality, value, is_monotonic), histogram_quantile(0.5, count, sum,";
+        let expected = "rate(series_id, time, start_time, temporality, value, is_monotonic) AS \"rate()\", histogram_quantile(0.5, count, sum,";
         assert!(text.contains(expected), "{text}");
     }
 

@@ -40,5 +40,6 @@ mod service_health;
 mod service_views;
 mod sql_errors;
 mod system_tables;
+mod trace_index;
 mod trace_tree;
 mod views;

@@ -271,7 +271,7 @@ async fn an_estimate_says_what_would_be_read_and_why_no_more() {
     let [row] = rows.as_slice() else { panic!("{rows:?}") };
     let mut expected = json!({
         "table": "logs", "files": 2, "rows": 2 * ROWS, "hot_rows": ROWS, "live_files": days(),
-        "left_out_by_time": days() - 3, "left_out_by_statistics": 1,
+        "left_out_by_time": days() - 3, "left_out_by_statistics": 1, "left_out_by_trace_index": 0,
     });
     expected["bytes"] = row["bytes"].clone();
     assert_eq!(*row, expected);

@@ -181,12 +181,8 @@ impl Summary for Total {
         let of_group = |group: &Range<usize>| {
             let earliest = points.earliest(group.clone())?;
             let series = points.series(group.clone());
-            let grown: Vec<Grown> = series
-                .filter_map(|rows| {
-                    let first = number(rows.start).value;
-                    Grown::of(&points.growths(rows, earliest, &number), first)
-                })
-                .collect();
+            let grown: Vec<Grown> =
+                series.filter_map(|rows| Grown::of(&points.growths(rows, earliest, &number), &number)).collect();
             match self {
                 Self::InAll => (!grown.is_empty()).then(|| grown.iter().map(|series| series.by).sum()),
                 Self::ASecond => rate(&grown),
@@ -210,7 +206,8 @@ struct Grown {
 }
 
 impl Grown {
-    fn of(growths: &[(usize, i64, Option<Growth<Number>>)], first_value: f64) -> Option<Self> {
+    fn of(growths: &[(usize, i64, Option<Growth<Number>>)], number: impl Fn(usize) -> Number) -> Option<Self> {
+        let first_value = number(growths.first()?.0).value;
         let known = growths.iter().filter_map(|(_, time, growth)| Some((*time, growth.as_ref()?)));
         known.fold(None, |series: Option<Self>, (time, growth)| {
             let zero_at = (growth.by.monotonic && !growth.began).then_some(first_value);

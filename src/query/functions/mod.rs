@@ -48,12 +48,13 @@ use datafusion::logical_expr::{
     AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF, Signature, TypeSignature, Volatility, WindowUDF,
 };
 
-pub(super) use has_exemplar::HasExemplar;
+pub(super) use has_exemplar::{HasExemplar, NAME as HAS_EXEMPLAR};
 pub(super) use span_end::{SpanEnd, end_micros};
 
 use self::critical_path::CriticalPathOf;
 use self::error_fingerprint::{Fingerprint, MessagePattern};
 use self::trace_tree::TraceTreeOf;
+
 use super::budget::QueryBudget;
 use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
