@@ -80,6 +80,8 @@ fn scan(c: &mut Criterion) {
     let budget = QueryBudget {
         max_memory: 4 << 30,
         max_time: Duration::from_mins(5),
+        max_rows: None,
+        max_scan_bytes: None,
         footer_cache: 64 << 20,
         small_files: 0,
         span_slack: Duration::from_hours(1),

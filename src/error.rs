@@ -18,6 +18,8 @@ pub enum ErrorKind {
     NotFound,
     /// The query hit one of its budgets: narrow it, or raise the budget.
     BudgetExceeded,
+    /// Somebody stopped it: ask again if it is still wanted.
+    Cancelled,
     /// Mend the configuration or the machine.
     Config,
     /// Repair or restore the data.
@@ -35,6 +37,8 @@ impl ErrorKind {
             Self::TooLarge => 413,
             Self::NotFound => 404,
             Self::BudgetExceeded => 422,
+            // nginx's "client closed request": no registered status says that a request was withdrawn.
+            Self::Cancelled => 499,
             Self::Config | Self::Damaged | Self::Internal => 500,
         }
     }
@@ -46,6 +50,7 @@ impl ErrorKind {
             Self::Invalid => tonic::Code::InvalidArgument,
             Self::TooLarge | Self::BudgetExceeded => tonic::Code::ResourceExhausted,
             Self::NotFound => tonic::Code::NotFound,
+            Self::Cancelled => tonic::Code::Cancelled,
             // Not DATA_LOSS: an OTLP client would retry that.
             Self::Config | Self::Damaged => tonic::Code::FailedPrecondition,
             Self::Internal => tonic::Code::Internal,
@@ -60,6 +65,7 @@ impl ErrorKind {
             Self::TooLarge => "the request is too large",
             Self::NotFound => "not found",
             Self::BudgetExceeded => "a query budget was exceeded",
+            Self::Cancelled => "the query was cancelled",
             Self::Config => "the configuration does not work",
             Self::Damaged => "stored data is damaged",
             Self::Internal => "this is a bug",

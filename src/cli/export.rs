@@ -213,8 +213,10 @@ impl Export {
             Some(url) => Target::Server(Server::new(url)?),
             None => {
                 let mut config = self.target.lake.load()?;
-                // The limit is for questions; an export takes as long as there are rows, and whoever takes them.
+                // These limits are for questions; an export takes as long as there are rows, and whoever takes them.
                 config.query.max_time = Duration::MAX;
+                config.query.max_rows = None;
+                config.query.max_scan_bytes = None;
                 Target::Lake(Box::new(LocalLake::new(&config)?))
             }
         };

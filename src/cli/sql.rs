@@ -11,8 +11,8 @@ use super::prompt;
 use super::query_text::query_text;
 use super::render::{Layout, rows_line};
 use super::rows::{OutputFormat, RowWriter};
-use super::target::TargetArgs;
-use crate::error::{Error, Result};
+use super::target::{Target, TargetArgs};
+use crate::error::{Error, Position, Result};
 use crate::query::QueryStream;
 
 #[derive(Debug, Args)]
@@ -34,11 +34,20 @@ pub(super) struct Sql {
     /// Write the rows to a file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+
+    /// Say what the query would read, and read nothing: files, bytes and rows of each scan of a table
+    #[arg(long)]
+    estimate: bool,
 }
 
 impl Sql {
     pub(super) async fn run(self) -> Result<Done> {
         let Some(query) = self.query_text()? else {
+            if self.estimate {
+                return Err(Error::config(
+                    "there is no query to estimate; give one, or -f FILE, or - for standard input",
+                ));
+            }
             let target = self.target.open().await?;
             // A lake or a server that is not there is better known before the first question is typed.
             drop(target.query("select 1").await?);
@@ -47,7 +56,7 @@ impl Sql {
         };
         let format = self.format();
         let target = self.target.open().await?;
-        let stream = target.query(&query).await?;
+        let stream = if self.estimate { estimate(&target, &query).await } else { target.query(&query).await }?;
         let (mut out, layout): (Box<dyn Write>, Layout) = match &self.output {
             Some(path) => {
                 let file = std::fs::File::create(path)
@@ -81,6 +90,15 @@ impl Sql {
             None => self.format,
         }
     }
+}
+
+/// What a query would read; errors keep their position in the query.
+async fn estimate(target: &Target, query: &str) -> Result<QueryStream> {
+    let asked = target.query(&format!("EXPLAIN ESTIMATE\n{query}")).await;
+    asked.map_err(|error| {
+        let position = error.position().map(|at| Position { line: at.line.saturating_sub(1).max(1), ..at });
+        error.with_position(position)
+    })
 }
 
 async fn write_rows(mut stream: QueryStream, format: OutputFormat, layout: Layout, out: &mut dyn Write) -> Result<()> {

@@ -216,6 +216,7 @@ async fn problem(response: reqwest::Response) -> Error {
         404 => ErrorKind::NotFound,
         413 => ErrorKind::TooLarge,
         422 => ErrorKind::BudgetExceeded,
+        499 => ErrorKind::Cancelled,
         429 | 502..=504 => ErrorKind::Unavailable,
         _ => ErrorKind::Internal,
     };

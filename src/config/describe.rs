@@ -8,7 +8,7 @@ use url::Url;
 
 use super::keys::KEYS;
 use super::layers::Layers;
-use super::settings::Config;
+use super::settings::{Config, UNLIMITED};
 
 /// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}}`.
 pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
@@ -26,6 +26,7 @@ pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
 
 fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
     let duration = |duration| json!(humantime::format_duration(duration).to_string());
+    let limit = |limit: Option<u64>| limit.map_or_else(|| json!(UNLIMITED), |limit| json!(limit));
     match key {
         "lake" => json!(config.lake.display()),
         "wal" => json!(absolute(&config.wal)),
@@ -38,6 +39,8 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
+        "query.max_rows" => limit(config.query.max_rows),
+        "query.max_scan_bytes" => limit(config.query.max_scan_bytes),
         "query.span_slack" => duration(config.query.span_slack),
         _ => layers.get(key).map_or(Value::Null, |(value, _)| match value {
             toml::Value::String(text) => json!(without_secrets(text)),
@@ -85,8 +88,8 @@ mod tests {
     #[test]
     fn every_key_has_a_value() {
         let config = Config::from_layers(&Layers::load(None, |_| None).unwrap()).unwrap();
-        // Which endpoint stands where none is set is the provider's matter.
-        for key in KEYS.iter().filter(|key| key.path != "store.endpoint") {
+        // Which endpoint stands where none is set is the provider's matter, and a folder of views is not needed.
+        for key in KEYS.iter().filter(|key| !["store.endpoint", "query.views"].contains(&key.path)) {
             assert!(!config.described["settings"][key.path]["value"].is_null(), "{}", key.path);
         }
     }

@@ -51,5 +51,11 @@ pub const KEYS: &[Key] = &[
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),
+    key("query.max_rows", r#""unlimited""#, "most rows of one result, or unlimited"),
+    key(
+        "query.max_scan_bytes",
+        r#""unlimited""#,
+        "most bytes that one query reads from files, compressed, or unlimited",
+    ),
     key("query.span_slack", r#""1h""#, "how far outside of a span a log of it may lie"),
 ];

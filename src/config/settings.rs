@@ -32,6 +32,9 @@ const FOOTER_CACHE_SHARE: usize = 16;
 /// The part of the memory limit that small files of an object store may take.
 const SMALL_FILES_SHARE: usize = 32;
 
+/// The value of a limit that is none.
+pub(super) const UNLIMITED: &str = "unlimited";
+
 /// Where a door listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bind {
@@ -155,6 +158,8 @@ impl Config {
         let query = QueryBudget {
             max_memory,
             max_time: reader.duration("query.max_time")?,
+            max_rows: reader.limit("query.max_rows", |key| reader.parse(key))?,
+            max_scan_bytes: reader.limit("query.max_scan_bytes", |key| Ok(reader.bytes(key)? as u64))?,
             footer_cache: memory_limit / FOOTER_CACHE_SHARE,
             small_files: memory_limit / SMALL_FILES_SHARE,
             span_slack: reader.duration("query.span_slack")?,
@@ -259,6 +264,17 @@ impl Reader<'_> {
         let size: ByteSize =
             text.parse().map_err(|_| self.wrong(key, "is no number of bytes; write 268435456, 256 MiB or 1 GB"))?;
         usize::try_from(size.as_u64()).map(Some).map_err(|_| self.wrong(key, "is too large for this machine"))
+    }
+
+    /// `None` for no limit.
+    fn limit(&self, key: &str, read: impl FnOnce(&str) -> Result<u64>) -> Result<Option<u64>> {
+        if self.text(key).as_deref() == Some(UNLIMITED) {
+            return Ok(None);
+        }
+        match read(key) {
+            Ok(0) | Err(_) => Err(self.wrong(key, "is neither a number above 0 nor `unlimited`")),
+            Ok(limit) => Ok(Some(limit)),
+        }
     }
 
     fn duration(&self, key: &str) -> Result<Duration> {
@@ -369,6 +385,8 @@ mod tests {
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
+    #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]

@@ -1,7 +1,7 @@
 //! The one query service behind every door: text in, a stream of record batches out.
 //!
 //! Guarantees: a query sees each table at one moment; it can read the lake's tables and views and nothing else; its
-//! memory and time are bounded; dropping its stream stops its work.
+//! memory, time, rows and reads are bounded (budget.rs); dropping its stream stops its work.
 //!
 //! ```text
 //! text --> one statement, attr() written out      statement.rs
@@ -14,29 +14,34 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
 };
-use datafusion::common::{ParamValues, ScalarValue, TableReference};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue, TableReference};
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{SendableRecordBatchStream, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::asked::{as_view, bound_views};
 use super::asof_join::with_asof_joins;
+use super::budget::{QueryBudget, QueryMemory, ScanMeter};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
@@ -44,9 +49,12 @@ use super::lookup::MapLookupPlanner;
 use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
-use super::provider::{SignalTable, store_url};
+use super::provider::{FileAccess, SignalTable, store_url};
+use super::scan_order::ScanOrder;
+use super::scan_report::ScanReports;
 use super::sql_objects::SqlObjects;
-use super::statement::parse;
+use super::statement::{estimated, parse};
+use super::suggest::{Names, known_promoted};
 use super::system::{SYSTEM_SCHEMA, SystemTables};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
@@ -63,26 +71,14 @@ const SCHEMA: &str = "public";
 /// Batches that wait for a slow reader, at most.
 const BATCHES_IN_FLIGHT: usize = 2;
 
-/// What a query may use.
-#[derive(Debug, Clone)]
-pub struct QueryBudget {
-    /// Bytes of all running queries together; sorts and aggregations spill to disk before they reach it.
-    pub max_memory: usize,
-    /// Time of one query.
-    pub max_time: Duration,
-    /// Bytes of the cache of Parquet footers.
-    pub footer_cache: usize,
-    /// Bytes of small files that are kept, of a lake on an object store.
-    pub small_files: usize,
-    /// How far outside of a span a log of it may lie.
-    pub span_slack: Duration,
-}
+/// Later than any query ends.
+const FAR_AWAY: Duration = Duration::from_secs(30 * 365 * 86_400);
 
 /// Runs queries over one lake.
 #[derive(Debug)]
 pub struct QueryEngine {
     planner: Arc<Planner>,
-    max_time: Duration,
+    budget: QueryBudget,
     runtime: tokio::runtime::Handle,
 }
 
@@ -144,12 +140,14 @@ impl QueryEngine {
             .with_information_schema(true);
         config.options_mut().sql_parser.collect_spans = true;
         config.options_mut().execution.parquet.bloom_filter_on_read = true;
+        // scan_order.rs does it, through filters and unions as well.
+        config.options_mut().optimizer.enable_sort_pushdown = false;
         let defaults = SessionStateBuilder::new().with_default_features();
         let mut state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
             .with_optimizer_rule(Arc::new(LookupBelow))
-            .with_physical_optimizer_rule(Arc::new(LookupPushdown))
+            .with_physical_optimizer_rules(physical_rules())
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
@@ -162,7 +160,7 @@ impl QueryEngine {
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
         let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
         let planner = Planner { root, stores, index, objects, system, state };
-        Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })
+        Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
     }
 
     /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.
@@ -182,15 +180,19 @@ impl QueryEngine {
     /// # Errors
     /// `Invalid` with the position in the query, or what running it met.
     pub async fn run(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
-        let (planner, sql) = (Arc::clone(&self.planner), sql.to_owned());
-        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params).await });
-        let stream = tokio::time::timeout(self.max_time, AbortOnDropHandle::new(started))
+        let now = Instant::now();
+        let deadline = now.checked_add(self.budget.max_time).unwrap_or(now + FAR_AWAY);
+        let meter = Arc::new(ScanMeter::new(self.budget.max_scan_bytes));
+        let (planner, sql, counted) = (Arc::clone(&self.planner), sql.to_owned(), Arc::clone(&meter));
+        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params, &counted).await });
+        let stream = tokio::time::timeout_at(deadline, AbortOnDropHandle::new(started))
             .await
-            .map_err(|_| out_of_time(self.max_time))?
+            .map_err(|_| self.budget.out_of_time())?
             .map_err(|error| Error::internal("a query died while it was planned").with_source(error))??;
         let schema = stream.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-        self.runtime.spawn(drive(stream, sender, self.max_time));
+        let allowance = Allowance { budget: self.budget.clone(), deadline, meter };
+        self.runtime.spawn(drive(stream, sender, allowance));
         let batches = futures::stream::unfold(Some(receiver), async |receiver| {
             let mut receiver = receiver?;
             match receiver.recv().await {
@@ -212,32 +214,52 @@ enum Step {
     Failed(Error),
 }
 
-/// Runs a query to its end, its time limit, or the reader's departure.
-async fn drive(mut stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>, max_time: Duration) {
-    let run = async {
-        while let Some(batch) = stream.next().await {
-            let step = batch.map_or_else(|error| Step::Failed(from_datafusion(error)), Step::Rows);
-            let failed = matches!(step, Step::Failed(_));
-            if sender.send(step).await.is_err() || failed {
-                return;
-            }
-        }
-        // A reader that has gone needs no last word.
-        let _ = sender.send(Step::End).await;
-    };
+/// What is left to a running query.
+struct Allowance {
+    budget: QueryBudget,
+    deadline: Instant,
+    meter: Arc<ScanMeter>,
+}
+
+/// Runs a query to its end, the end of a budget, or the reader's departure.
+async fn drive(stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>, allowance: Allowance) {
     let outcome = tokio::select! {
-        outcome = tokio::time::timeout(max_time, run) => outcome,
+        outcome = tokio::time::timeout_at(allowance.deadline, give_rows(stream, &sender, &allowance)) => outcome,
         () = sender.closed() => return,
     };
-    if outcome.is_err() {
-        let _ = sender.send(Step::Failed(out_of_time(max_time))).await;
+    let last = match outcome {
+        Ok(Ok(())) => Step::End,
+        Ok(Err(error)) => Step::Failed(error),
+        Err(_) => Step::Failed(allowance.budget.out_of_time()),
+    };
+    // A reader that has gone needs no last word.
+    let _ = sender.send(last).await;
+}
+
+async fn give_rows(
+    mut stream: SendableRecordBatchStream,
+    sender: &mpsc::Sender<Step>,
+    allowance: &Allowance,
+) -> Result<()> {
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        // What a file's reader said may have been reworded on its way here.
+        let batch = batch.map_err(|error| allowance.meter.overdrawn().unwrap_or_else(|| from_datafusion(error)))?;
+        rows += batch.num_rows() as u64;
+        if let Some(error) = allowance.budget.too_many_rows(rows) {
+            return Err(error);
+        }
+        if sender.send(Step::Rows(batch)).await.is_err() {
+            return Ok(());
+        }
     }
+    Ok(())
 }
 
 impl Planner {
     /// The statement of a query, its macros written out.
     fn statement(&self, sql: &str) -> Result<Statement> {
-        let mut statement = parse(sql)?;
+        let mut statement = parse(estimated(sql).as_deref().unwrap_or(sql))?;
         expand(&mut statement, &self.objects)?;
         Ok(statement)
     }
@@ -263,9 +285,18 @@ impl Planner {
         Ok((known && !names.is_empty()).then_some(names))
     }
 
-    async fn start(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<SendableRecordBatchStream> {
+    async fn start(
+        &self,
+        pinned: Pinned,
+        sql: &str,
+        params: Vec<ScalarValue>,
+        meter: &Arc<ScanMeter>,
+    ) -> Result<SendableRecordBatchStream> {
         let statement = self.statement(sql)?;
-        let state = self.session_over(pinned)?;
+        let reports = Arc::default();
+        let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
+        let state = self.session_over(pinned, meter, &reports)?;
+        let names = Names { sql, state: &state, objects: &self.objects, promoted: &promoted };
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
         let views = if all {
@@ -277,7 +308,7 @@ impl Planner {
         };
         let mut orders = ViewOrders::new();
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
-        let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
+        let plan = state.statement_to_plan(statement).await.map_err(|error| names.explain(error))?;
         check_read_only(&plan)?;
         let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
         let plan = if params.is_empty() {
@@ -286,11 +317,16 @@ impl Planner {
             plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
         };
         let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
-        let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
-        execute_stream(plan, state.task_ctx()).map_err(from_datafusion)
+        let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        let plan = state.create_physical_plan(&plan).await.map_err(|error| names.explain(error))?;
+        if estimated(sql).is_some() {
+            return Ok(one_batch(reports.rows().map_err(|error| from_datafusion(error.into()))?));
+        }
+        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        Ok(if explains { with_reports(stream, &reports) } else { stream })
     }
 
-    fn session_over(&self, pinned: Pinned) -> Result<SessionState> {
+    fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {
         let system = self.system.over(&pinned).map_err(from_datafusion)?;
         let schema = MemorySchemaProvider::new();
         // A signal that nobody sent yet has no rows; views across signals answer all the same.
@@ -300,9 +336,14 @@ impl Planner {
             schema.register_table(signal.table().to_owned(), Arc::new(empty)).map_err(from_datafusion)?;
         }
         for (signal, table) in pinned.0 {
-            let provider =
-                SignalTable::try_new(self.root.clone(), self.stores.clone(), Arc::clone(&self.index), signal, table)
-                    .map_err(from_datafusion)?;
+            let files = FileAccess {
+                root: self.root.clone(),
+                stores: self.stores.clone(),
+                index: Arc::clone(&self.index),
+                meter: Arc::clone(meter),
+                reports: Arc::clone(reports),
+            };
+            let provider = SignalTable::try_new(files, signal, table).map_err(from_datafusion)?;
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();
@@ -310,8 +351,13 @@ impl Planner {
         catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(from_datafusion)?;
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let mut state =
-            SessionStateBuilder::new_from_existing(self.state.clone()).with_catalog_list(Arc::new(catalogs)).build();
+        let shared = self.state.runtime_env();
+        let memory = QueryMemory::new(Arc::clone(&shared.memory_pool));
+        let own = RuntimeEnvBuilder::from_runtime_env(shared).with_memory_pool(Arc::new(memory));
+        let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_catalog_list(Arc::new(catalogs))
+            .with_runtime_env(own.build_arc().map_err(from_datafusion)?)
+            .build();
         // Sets the one moment that now() stands for in this query.
         state.mark_start_execution();
         Ok(state)
@@ -367,11 +413,35 @@ fn named(references: &[TableReference], broken: Broken) -> Vec<(String, Broken)>
     own.map(|reference| (reference.table().to_owned(), broken)).collect()
 }
 
+/// DataFusion's rules, and ours before the last ones: a plan that is changed after dynamic filters were handed down
+/// has lost them.
+fn physical_rules() -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let mut rules = PhysicalOptimizer::new().rules;
+    let last = rules.iter().rposition(|rule| rule.name().starts_with("FilterPushdown")).unwrap_or(rules.len());
+    let ours: [Arc<dyn PhysicalOptimizerRule + Send + Sync>; 2] = [Arc::new(LookupPushdown), Arc::new(ScanOrder)];
+    rules.splice(last..last, ours);
+    rules
+}
+
+fn one_batch(batch: RecordBatch) -> SendableRecordBatchStream {
+    Box::pin(RecordBatchStreamAdapter::new(batch.schema(), futures::stream::iter([Ok(batch)])))
+}
+
+/// The rows of an EXPLAIN, and one of what its scans read.
+fn with_reports(rows: SendableRecordBatchStream, reports: &ScanReports) -> SendableRecordBatchStream {
+    let (schema, text) = (rows.schema(), reports.text());
+    if text.is_empty() {
+        return rows;
+    }
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(vec!["scans"])), Arc::new(StringArray::from(vec![text]))];
+    let row = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from);
+    Box::pin(RecordBatchStreamAdapter::new(schema, rows.chain(futures::stream::iter([row]))))
+}
+
 fn runtime_env(root: &LakeRoot, budget: &QueryBudget) -> Result<Arc<RuntimeEnv>> {
-    let top = std::num::NonZeroUsize::new(5).unwrap_or(std::num::NonZeroUsize::MIN);
-    let pool = TrackConsumersPool::new(FairSpillPool::new(budget.max_memory), top);
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(pool))
+        .with_memory_pool(Arc::new(FairSpillPool::new(budget.max_memory)))
         .with_metadata_cache_limit(budget.footer_cache)
         .build_arc()
         .map_err(from_datafusion)?;
@@ -391,14 +461,4 @@ fn check_read_only(plan: &LogicalPlan) -> Result<()> {
             let message = from_datafusion(error).message().to_owned();
             Error::new(ErrorKind::Invalid, format!("only queries are answered here: {message}"))
         })
-}
-
-fn out_of_time(max_time: Duration) -> Error {
-    Error::new(
-        ErrorKind::BudgetExceeded,
-        format!(
-            "the query ran longer than {}; bound it by time or service, or raise [query] max_time",
-            humantime::format_duration(max_time)
-        ),
-    )
 }

@@ -6,9 +6,7 @@ use crate::error::{Error, ErrorKind, Position};
 
 /// The kind, message and position of a DataFusion error.
 pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
-    if let DataFusionError::External(inner) = error.find_root()
-        && let Some(ours) = inner.downcast_ref::<Error>()
-    {
+    if let Some(ours) = ours_within(&error) {
         return Error::new(ours.kind(), ours.to_string());
     }
     let kind = match error.find_root() {
@@ -25,6 +23,18 @@ pub(crate) fn from_datafusion(error: DataFusionError) -> Error {
         .map(|span| Position { line: span.start.line, column: span.start.column })
         .or_else(|| position_in(&message));
     Error::new(kind, message).with_position(position)
+}
+
+/// The error of this program that a library carries.
+fn ours_within(error: &DataFusionError) -> Option<&Error> {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return Some(ours);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// The message without DataFusion's own layers around it.

@@ -1,18 +1,27 @@
-//! How a scan reads files: footers from the session's cache, small files of an object store whole and kept.
+//! How a scan reads files: footers from the session's cache, small files of an object store whole and kept, and every
+//! byte of a column counted.
 //!
 //! A file that is read for its footer, its bloom filters and its columns is three requests; up to [`SMALL`] one
 //! request for all of it is faster and cheaper, and the next query on it needs none.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use object_store::ObjectStore;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
+use super::budget::ScanMeter;
 use crate::lake::{KeptObjects, LakeRoot, WholeObjects};
 
 /// Files of at most this many bytes are read whole.
@@ -42,9 +51,13 @@ impl FileStores {
         self.small.as_ref()
     }
 
-    /// What opens files for one scan.
-    pub(super) fn factory(&self, footers: Arc<FileMetadataCache>) -> Arc<dyn ParquetFileReaderFactory> {
-        Arc::new(FileReaders { stores: self.clone(), footers })
+    /// What opens files for one scan of a query.
+    pub(super) fn factory(
+        &self,
+        footers: Arc<FileMetadataCache>,
+        meter: Arc<ScanMeter>,
+    ) -> Arc<dyn ParquetFileReaderFactory> {
+        Arc::new(FileReaders { stores: self.clone(), footers, meter })
     }
 }
 
@@ -52,6 +65,7 @@ impl FileStores {
 struct FileReaders {
     stores: FileStores,
     footers: Arc<FileMetadataCache>,
+    meter: Arc<ScanMeter>,
 }
 
 impl ParquetFileReaderFactory for FileReaders {
@@ -64,11 +78,48 @@ impl ParquetFileReaderFactory for FileReaders {
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         let small = self.stores.small.as_ref().filter(|_| file.object_meta.size <= SMALL);
         let store = Arc::clone(small.unwrap_or(&self.stores.any));
-        CachedParquetFileReaderFactory::new(store, Arc::clone(&self.footers)).create_reader(
+        let reader = CachedParquetFileReaderFactory::new(store, Arc::clone(&self.footers)).create_reader(
             partition_index,
             file,
             metadata_size_hint,
             metrics,
-        )
+        )?;
+        Ok(Box::new(MeteredReader { reader, meter: Arc::clone(&self.meter) }))
+    }
+}
+
+/// A reader of one file that counts what it is asked for.
+struct MeteredReader {
+    reader: Box<dyn AsyncFileReader + Send>,
+    meter: Arc<ScanMeter>,
+}
+
+impl MeteredReader {
+    fn take(&self, ranges: &[Range<u64>]) -> Result<(), ParquetError> {
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        self.meter.take(bytes).map_err(|error| ParquetError::External(Box::new(error)))
+    }
+}
+
+impl AsyncFileReader for MeteredReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        match self.take(std::slice::from_ref(&range)) {
+            Ok(()) => self.reader.get_bytes(range),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        match self.take(&ranges) {
+            Ok(()) => self.reader.get_byte_ranges(ranges),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        self.reader.get_metadata(options)
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
+//! budget.rs           what a query may use
 //! statement.rs        parsing, attr('k')
 //! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
@@ -9,6 +10,10 @@
 //! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
+//! file_statistics.rs  what the log says of files' columns
+//! scan_report.rs      what a query would read, and why no more
+//! hot_rows.rs         the rows that are in no file yet
+//! scan_order.rs       the best files first, for ORDER BY ... LIMIT
 //! trace_ids.rs        which trace ids a filter asks for, for the trace index
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
@@ -18,6 +23,7 @@
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
 //! macros.rs           calls of macros, written out
+//! suggest.rs          what a person most likely meant
 //! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
@@ -28,12 +34,15 @@
 mod adapter;
 mod asked;
 mod asof_join;
+mod budget;
 mod dialect;
 mod engine;
 mod error;
 mod file_reader;
+mod file_statistics;
 mod filter;
 mod functions;
+mod hot_rows;
 mod lookup;
 mod lookup_below;
 mod lookup_pushdown;
@@ -41,15 +50,19 @@ mod macros;
 mod markers;
 mod provider;
 mod pruning;
+mod scan_order;
+mod scan_report;
 mod span_match;
 mod sql_objects;
 mod statement;
+mod suggest;
 mod system;
 mod trace;
 mod trace_ids;
 mod view_order;
 
-pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};
+pub use budget::QueryBudget;
+pub use engine::{Pinned, QueryEngine, QueryStream};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

@@ -1,27 +1,28 @@
 //! Which files a query has to read, decided from the Delta log alone.
 //!
-//! Pruning may keep too much, never too little: times are widened to the milliseconds that Delta's statistics keep,
-//! a file without statistics stays, and a file's date bounds its times. `span_end(time, duration_nano)` is a column to
-//! it: none of a file's spans ends later than its longest does that starts last.
+//! Pruning may keep too much, never too little: bounds are those of `file_statistics.rs`, and a file without any stays.
+//! `span_end(time, duration_nano)` is a column to it: none of a file's spans ends later than its longest does that
+//! starts last. A condition on `date` alone is decided for each file, once for all of its rows.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, Int64Array, StringViewArray, TimestampMicrosecondArray,
-    UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, TimestampMicrosecondArray, UInt64Array,
 };
+use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
-use datafusion::common::{Column, Result, ScalarValue};
+use datafusion::common::{Column, Result, ScalarValue, exec_err};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column as PhysicalColumn, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
+use super::file_statistics::bounds_of;
 use super::functions::{SpanEnd, end_micros};
-use crate::lake::{FLOOR_MICROS, LiveFile, LiveFiles, micros};
+use crate::lake::LiveFile;
 use crate::model::contract::PARTITION;
 
 const TIME: &str = "time";
@@ -32,11 +33,10 @@ const SPAN_END: &str = "span_end(time, duration_nano)";
 
 /// The files that may hold rows for which the predicate is true.
 pub(super) fn prune(
-    files: &LiveFiles,
+    all: Vec<Arc<LiveFile>>,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     schema: &SchemaRef,
 ) -> Vec<Arc<LiveFile>> {
-    let all: Vec<Arc<LiveFile>> = files.iter().map(Arc::clone).collect();
     match predicate {
         Some(predicate) => kept(all, predicate, schema),
         None => all,
@@ -122,6 +122,30 @@ fn with_span_end_as_column(
     Ok((replaced.data()?, Arc::new(Schema::new(fields))))
 }
 
+/// What a condition on `date` alone is a condition on.
+pub(super) fn date_alone() -> SchemaRef {
+    Arc::new(Schema::new(vec![Field::new(PARTITION, DataType::Date32, true)]))
+}
+
+/// The files whose date meets a condition on it alone.
+pub(super) fn of_dates(
+    files: Vec<Arc<LiveFile>>,
+    condition: Option<&Arc<dyn PhysicalExpr>>,
+) -> Result<Vec<Arc<LiveFile>>> {
+    let Some(condition) = condition.filter(|_| !files.is_empty()) else { return Ok(files) };
+    let dates: Date32Array = files.iter().map(|file| file.day()).collect();
+    let batch = RecordBatch::try_new(date_alone(), vec![Arc::new(dates)])?;
+    let met = mask(condition, &batch)?;
+    Ok(files.into_iter().zip(&met).filter(|(_, met)| *met == Some(true)).map(|(file, _)| file).collect())
+}
+
+/// Of which rows a condition is true.
+pub(super) fn mask(condition: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<BooleanArray> {
+    let values = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+    let Some(values) = values.as_boolean_opt() else { return exec_err!("a condition that is no boolean") };
+    Ok(if values.null_count() == 0 { values.clone() } else { prep_null_mask_filter(values) })
+}
+
 struct LogStatistics<'a> {
     files: &'a [Arc<LiveFile>],
     schema: &'a SchemaRef,
@@ -135,42 +159,23 @@ enum Bound {
 
 impl LogStatistics<'_> {
     fn bounds(&self, column: &Column, bound: Bound) -> Option<ArrayRef> {
-        let name = column.name();
-        if name == SPAN_END {
+        if column.name() == SPAN_END {
             return self.span_ends(bound);
         }
-        let value = |file: &LiveFile| match bound {
-            Bound::Min => file.stats.min_values.get(name).cloned(),
-            Bound::Max => file.stats.max_values.get(name).cloned(),
-        };
-        let files = self.files.iter();
-        match self.schema.field_with_name(name).ok()?.data_type() {
-            DataType::Date32 if name == PARTITION => {
-                Some(Arc::new(files.map(|file| file.day()).collect::<Date32Array>()))
-            }
-            DataType::Timestamp(_, zone) => {
-                let times = files.map(|file| match (name, bound) {
-                    // Only `time` is what `date` is the day of.
-                    ("time", Bound::Min) => file.times().map(|(first, _)| first),
-                    ("time", Bound::Max) => file.times().map(|(_, last)| last),
-                    (_, Bound::Min) => micros(&value(file)?),
-                    (_, Bound::Max) => Some(micros(&value(file)?)?.saturating_add(FLOOR_MICROS)),
-                });
-                Some(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone.clone())))
-            }
-            DataType::Int32 => {
-                let values = files.map(|file| value(file).and_then(|value| i32::try_from(value.as_i64()?).ok()));
-                Some(Arc::new(values.collect::<Int32Array>()))
-            }
-            DataType::Int64 => {
-                Some(Arc::new(files.map(|file| value(file).and_then(|value| value.as_i64())).collect::<Int64Array>()))
-            }
-            DataType::Utf8View => {
-                let values = files.map(|file| value(file).and_then(|value| value.as_str().map(str::to_owned)));
-                Some(Arc::new(values.collect::<StringViewArray>()))
-            }
-            _ => None,
+        let field = self.schema.field_with_name(column.name()).ok()?;
+        if field.name() == PARTITION {
+            return Some(Arc::new(self.files.iter().map(|file| file.day()).collect::<Date32Array>()));
         }
+        let unknown = ScalarValue::try_from(field.data_type()).ok()?;
+        let bounds = self.files.iter().map(|file| {
+            let bounds = bounds_of(file, field);
+            let bound = match bound {
+                Bound::Min => bounds.min,
+                Bound::Max => bounds.max,
+            };
+            bound.unwrap_or_else(|| unknown.clone())
+        });
+        ScalarValue::iter_to_array(bounds).ok()
     }
 }
 

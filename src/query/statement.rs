@@ -50,6 +50,21 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
     Ok(statement)
 }
 
+/// The query of `EXPLAIN ESTIMATE query`, which asks what it would read, at the place that it has in the text.
+pub(super) fn estimated(sql: &str) -> Option<String> {
+    let mut rest = sql.trim_start();
+    for word in ["explain", "estimate"] {
+        let behind = rest.split_at_checked(word.len()).filter(|(head, _)| head.eq_ignore_ascii_case(word))?.1;
+        rest = behind.trim_start();
+        if rest.len() == behind.len() {
+            return None;
+        }
+    }
+    let before = sql.strip_suffix(rest)?;
+    let blank = before.chars().map(|char| if char == '\n' { char } else { ' ' });
+    Some(blank.chain(rest.chars()).collect())
+}
+
 /// Every ASOF JOIN between parentheses.
 fn nest(statement: &mut Statement) {
     match statement {
@@ -192,6 +207,16 @@ mod tests {
     fn attr_is_given_its_maps(#[case] sql: &str, #[case] expected: &str) {
         let text = parse(sql).unwrap().to_string();
         assert!(text.contains(expected), "{text}");
+    }
+
+    #[rstest::rstest]
+    #[case("explain estimate select 1", Some("                 select 1"))]
+    #[case("EXPLAIN\n Estimate\nselect 1", Some("       \n         \nselect 1"))]
+    #[case("explain estimated", None)]
+    #[case("explain select estimate", None)]
+    #[case("select 1", None)]
+    fn an_estimate_keeps_the_places_of_its_query(#[case] sql: &str, #[case] expected: Option<&str>) {
+        assert_eq!(estimated(sql).as_deref(), expected);
     }
 
     #[test]

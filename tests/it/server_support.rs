@@ -63,6 +63,8 @@ impl TestServer {
         let budget = QueryBudget {
             max_memory: 256 << 20,
             max_time: Duration::from_secs(600),
+            max_rows: None,
+            max_scan_bytes: None,
             footer_cache: 16 << 20,
             small_files: 16 << 20,
             span_slack: Duration::from_secs(3600),

@@ -8,7 +8,7 @@ use super::super::render::{Layout, rows_line};
 use super::super::rows::{OutputFormat, RowWriter};
 use super::super::target::Target;
 use super::sink::{OutputFile, Reader, Screen};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How results are shown.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +81,7 @@ pub(super) async fn answer(target: &Target, sql: &str, manner: Manner, sink: &mu
 
 /// Why a query did not end by itself.
 pub(super) fn cancelled() -> Error {
-    Error::unavailable("the query was cancelled")
+    Error::new(ErrorKind::Cancelled, "the query was cancelled")
 }
 
 fn duration(time: Duration) -> String {

@@ -55,7 +55,7 @@ use self::critical_path::CriticalPathOf;
 use self::error_fingerprint::{Fingerprint, MessagePattern};
 use self::trace_tree::TraceTreeOf;
 
-use super::engine::QueryBudget;
+use super::budget::QueryBudget;
 use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
 use super::span_match::SpanOfLog;

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: the status line waits for the first bytes, so that a query that fails at its start has an error for
 //! an answer; one that fails later breaks the connection off, so that no part of a result passes for the whole.
-//! A client that goes away, or takes nothing for a while, stops the query and frees what it pinned. Memory is
+//! A client that goes away, or takes nothing for a while, or a cancellation stops the query and frees what it pinned. Memory is
 //! bounded: one batch being encoded, one piece waiting.
 //!
 //! ```text
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::queries::RunningQuery;
 use super::tally::Tally;
 use crate::error::{Error, Result};
 use crate::output::{Encoder, Format};
@@ -42,9 +43,15 @@ type Sender = mpsc::Sender<Result<Piece>>;
 ///
 /// # Errors
 /// What the query met before its first bytes.
-pub(super) async fn answer(query: QueryStream, format: Format, tally: Tally, life: &Life) -> Result<Response> {
+pub(super) async fn answer(
+    query: QueryStream,
+    format: Format,
+    tally: Tally,
+    running: RunningQuery,
+    life: &Life,
+) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(1);
-    drop(life.spawn(produce(query, format, tally, sender)));
+    drop(life.spawn(produce(query, format, tally, running, sender)));
     let mut pieces = Box::pin(pieces(receiver));
     let Some(first) = pieces.next().await else { return Err(ended_early()) };
     let body = Body::from_stream(stream::iter([Ok(first?)]).chain(pieces));
@@ -56,13 +63,15 @@ pub(super) async fn answer(query: QueryStream, format: Format, tally: Tally, lif
     Ok((headers, body).into_response())
 }
 
-/// Runs the query to its end, or to the client's.
-async fn produce(query: QueryStream, format: Format, tally: Tally, sender: Sender) {
+/// Runs the query to its end, to the client's, or until it is cancelled.
+async fn produce(query: QueryStream, format: Format, tally: Tally, running: RunningQuery, sender: Sender) {
     let gone = sender.clone();
     let outcome = tokio::select! {
         outcome = encode(query, format, &sender) => outcome,
+        error = running.cancelled() => Err(error),
         () = gone.closed() => return,
     };
+    drop(running);
     match outcome {
         Ok(last) => {
             tally.succeeded();

@@ -65,6 +65,7 @@ pub(super) const fn name(kind: ErrorKind) -> &'static str {
         ErrorKind::TooLarge => "too_large",
         ErrorKind::NotFound => "not_found",
         ErrorKind::BudgetExceeded => "budget_exceeded",
+        ErrorKind::Cancelled => "cancelled",
         ErrorKind::Config => "config",
         ErrorKind::Damaged => "damaged",
         ErrorKind::Internal => "internal",

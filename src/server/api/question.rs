@@ -18,6 +18,7 @@ pub(super) const MAX_QUESTION_BYTES: usize = 1024 * 1024;
 pub(super) struct Question {
     pub(super) sql: String,
     pub(super) params: Vec<ScalarValue>,
+    pub(super) query_id: Option<String>,
 }
 
 /// The body in JSON.
@@ -27,6 +28,7 @@ struct JsonQuestion {
     query: String,
     #[serde(default)]
     params: Vec<serde_json::Value>,
+    query_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -50,15 +52,16 @@ impl Question {
     fn from_text(body: &[u8]) -> Result<Self> {
         let sql =
             std::str::from_utf8(body).map_err(|error| Error::invalid("the query is not UTF-8").with_source(error))?;
-        Ok(Self { sql: sql.to_owned(), params: Vec::new() })
+        Ok(Self { sql: sql.to_owned(), params: Vec::new(), query_id: None })
     }
 
     fn from_json(body: &[u8]) -> Result<Self> {
         let question: JsonQuestion = serde_json::from_slice(body).map_err(|error| {
-            Error::invalid(r#"the body is not {"query": "SELECT ...", "params": [...]}"#).with_source(error)
+            Error::invalid(r#"the body is not {"query": "SELECT ...", "params": [...], "query_id": "..."}"#)
+                .with_source(error)
         })?;
         let params = question.params.into_iter().enumerate().map(|(index, value)| scalar(index, value));
-        Ok(Self { sql: question.query, params: params.collect::<Result<_>>()? })
+        Ok(Self { sql: question.query, params: params.collect::<Result<_>>()?, query_id: question.query_id })
     }
 }
 
@@ -110,7 +113,8 @@ mod tests {
             ScalarValue::Float64(Some(1.5)),
             ScalarValue::Utf8(Some("x".into())),
         ];
-        assert_eq!(Question::from_json(body.as_bytes()).unwrap(), Question { sql: "q".into(), params: expected });
+        let expected = Question { sql: "q".into(), params: expected, query_id: None };
+        assert_eq!(Question::from_json(body.as_bytes()).unwrap(), expected);
     }
 
     #[rstest::rstest]

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 
+use super::cancel::{cancel, running};
 use super::config::configuration;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
@@ -15,6 +16,7 @@ use super::import::import;
 use super::index::index;
 use super::local_only::local_only;
 use super::problem::Problem;
+use super::queries::Queries;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
 use crate::import::ImportSettings;
@@ -32,6 +34,7 @@ const QUESTIONS_AT_ONCE: usize = 64;
 pub(super) struct Api {
     pub(super) store: Arc<Store>,
     pub(super) engine: Arc<QueryEngine>,
+    pub(super) queries: Arc<Queries>,
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
@@ -51,6 +54,8 @@ pub(in crate::server) fn routes(
     let routes = Router::new()
         .route("/", get(index))
         .route("/v1/sql", post(sql))
+        .route("/v1/sql/cancel", post(cancel))
+        .route("/v1/sql/running", get(running))
         .route("/v1/flush", post(flush))
         .route("/v1/import", post(import))
         .route("/v1/config", get(configuration))
@@ -66,6 +71,7 @@ pub(in crate::server) fn routes(
         .with_state(Arc::new(Api {
             store,
             engine,
+            queries: Arc::default(),
             life,
             room,
             import: settings.import,
