@@ -23,8 +23,8 @@
 -- is its parent (nor do its flags say that the parent is local). A duplicate span (equal service_name, time,
 -- time_nanos, trace_id and span_id) is here once, as an ERROR if any of its copies is.
 --
--- Cost: bounded by `time`; four columns of spans are read an hour wider on both sides. Bounds on `service_name` and
--- `trace_id` leave out files and row groups.
+-- Cost: bounded by `time`, `trace_id` and `service_name`, everywhere; four columns of spans are read an hour wider on
+-- both sides of the asked time.
 SELECT
     *,
     CASE
@@ -79,7 +79,9 @@ FROM (
         LEFT ANTI JOIN (
             SELECT trace_id, service_name, time
             FROM spans
-            WHERE kind IN ('SERVER', 'CONSUMER') AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour')
+            WHERE
+                kind IN ('SERVER', 'CONSUMER') AND in_asked_trace(trace_id)
+                AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour')
         ) AS served
         ON
             served.trace_id = entry.trace_id
@@ -88,7 +90,9 @@ FROM (
         LEFT ANTI JOIN (
             SELECT trace_id, service_name, span_id, time
             FROM spans
-            WHERE kind NOT IN ('SERVER', 'CONSUMER') AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour')
+            WHERE
+                kind NOT IN ('SERVER', 'CONSUMER') AND in_asked_trace(trace_id)
+                AND in_asked_time(time, INTERVAL '1 hour', INTERVAL '1 hour')
         ) AS parent
         ON
             parent.trace_id = entry.trace_id

@@ -69,15 +69,7 @@ FROM (
         span_id,
         NULL AS parent_span_id,
         event_name AS name,
-        CASE
-            WHEN severity_number BETWEEN 1 AND 4 THEN 'TRACE'
-            WHEN severity_number BETWEEN 5 AND 8 THEN 'DEBUG'
-            WHEN severity_number BETWEEN 9 AND 12 THEN 'INFO'
-            WHEN severity_number BETWEEN 13 AND 16 THEN 'WARN'
-            WHEN severity_number BETWEEN 17 AND 20 THEN 'ERROR'
-            WHEN severity_number BETWEEN 21 AND 24 THEN 'FATAL'
-            ELSE upper(severity_text)
-        END AS level,
+        coalesce(level_name(severity_number), upper(severity_text)) AS level,
         NULL AS duration_ms,
         body AS text,
         attributes

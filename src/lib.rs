@@ -38,4 +38,5 @@ mod otlp_reply;
 pub mod output;
 pub mod query;
 pub mod server;
+pub mod trace_index;
 pub mod wal;

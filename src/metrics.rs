@@ -109,6 +109,12 @@ pub struct Metrics {
     pub flushed_bytes: Family<BySignal, Counter>,
     /// Flushes that failed and will be tried again.
     pub failed_flushes: Family<BySignal, Counter>,
+    /// Data files that came into the trace index.
+    pub indexed_files: Counter,
+    /// Steps of the trace index that failed and will be tried again.
+    pub failed_index_steps: Counter,
+    /// Live data files that are not in the trace index.
+    pub unindexed_files: Gauge,
     /// Rows in memory.
     pub hot_rows: Family<BySignal, Gauge>,
     /// Bytes in memory.
@@ -156,6 +162,9 @@ impl Metrics {
             flushed_rows: Family::default(),
             flushed_bytes: Family::default(),
             failed_flushes: Family::default(),
+            indexed_files: Counter::default(),
+            failed_index_steps: Counter::default(),
+            unindexed_files: Gauge::default(),
             hot_rows: Family::default(),
             hot_bytes: Family::default(),
             live_files: Family::default(),
@@ -197,6 +206,17 @@ impl Metrics {
         registry.register("flushed_rows", "rows flushed", self.flushed_rows.clone());
         registry.register_with_unit("flushed", "Parquet written by flushes", Unit::Bytes, self.flushed_bytes.clone());
         registry.register("failed_flushes", "flushes that failed and are tried again", self.failed_flushes.clone());
+        registry.register("indexed_files", "data files put into the trace index", self.indexed_files.clone());
+        registry.register(
+            "failed_index_steps",
+            "steps of the trace index that failed and are tried again",
+            self.failed_index_steps.clone(),
+        );
+        registry.register(
+            "unindexed_files",
+            "live data files that are not in the trace index",
+            self.unindexed_files.clone(),
+        );
         registry.register("hot_rows", "rows in memory", self.hot_rows.clone());
         registry.register_with_unit("hot", "memory of rows not yet flushed", Unit::Bytes, self.hot_bytes.clone());
         registry.register("live_files", "live Parquet files", self.live_files.clone());

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::import::{FileFormat, ImportOutcome, ImportSettings, Importer, Input, RejectedRecord, resolve};
 use crate::model::signal::Signal;
+use crate::trace_index::catch_up;
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
@@ -150,6 +151,9 @@ pub(super) fn import_settings(config: &Config, max_bytes: usize) -> ImportSettin
     }
 }
 
+/// The part of the memory limit that the trace index is made in.
+const INDEXER_SHARE: usize = 32;
+
 /// What is to be imported.
 struct Work {
     inputs: Vec<(Input, FileFormat)>,
@@ -185,6 +189,10 @@ impl Work {
         let outcome = importer.finish().await?;
         if let Some(bar) = bar {
             bar.finish_and_clear();
+        }
+        // What is stored is stored: without the index, a trace id is looked for in more files.
+        if let Err(error) = catch_up(&config.lake, config.memory_limit / INDEXER_SHARE).await {
+            tracing::warn!(%error, "the trace index was not brought up to the tables; the next import or server does it");
         }
         self.rejects.map_or(Ok(()), Rejects::finish)?;
         Ok((outcome, stopped))

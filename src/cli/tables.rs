@@ -11,8 +11,10 @@ use super::render::{Align, Layout, listing};
 use super::say::say;
 use super::target::LocalLake;
 use crate::error::Result;
+use crate::lake::{DerivedFile, DerivedTable, LakeRoot};
 use crate::model::signal::Signal;
 use crate::query::{SYSTEM_SCHEMA, SystemTable};
+use crate::trace_index;
 
 #[derive(Debug, Args)]
 pub(super) struct Tables {
@@ -45,6 +47,7 @@ impl Tables {
                 "columns": state.snapshot.schema().fields().len(),
             }));
         }
+        rows.extend(index_row(&config.lake).await);
         let views = config.views.iter().map(|object| {
             let kind = if object.parameters.is_some() { "macro" } else { "view" };
             json!({ "name": object.name, "kind": kind, "usage": object.usage(), "description": object.summary() })
@@ -85,4 +88,27 @@ impl Tables {
         say(&text)?;
         Ok(Done::Wholly)
     }
+}
+
+/// The trace index, where there is one. It is no part of what is stored, so that what is wrong with it is said and no more.
+async fn index_row(lake: &LakeRoot) -> Option<serde_json::Value> {
+    let snapshot = match DerivedTable::new(lake, trace_index::TABLE) {
+        Ok(table) => table.load().await,
+        Err(error) => Err(error),
+    };
+    let snapshot = snapshot.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the trace index can't be read; delete its folder to have it made again");
+        None
+    })?;
+    let files = snapshot.files();
+    Some(json!({
+        "name": trace_index::TABLE.name,
+        "kind": "index",
+        "rows": files.iter().filter_map(DerivedFile::rows).sum::<u64>(),
+        "files": files.len(),
+        "bytes": files.iter().map(|file| file.size).sum::<u64>(),
+        "first_date": files.iter().map(|file| &file.partition).min(),
+        "last_date": files.iter().map(|file| &file.partition).max(),
+        "version": snapshot.version(),
+    }))
 }

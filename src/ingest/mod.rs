@@ -8,9 +8,11 @@
 //!                              sorted files --> one commit --> swap --> WAL released     flusher.rs
 //! ```
 //! Order (invariant 1): fsync, publish, acknowledge. On start the WAL's records that no table has are decoded again
-//! by the rules they were accepted by, and flushed as they go (`replay.rs`).
+//! by the rules they were accepted by, and flushed as they go (`replay.rs`). The trace index follows in the background
+//! (`indexing.rs`).
 
 mod flusher;
+mod indexing;
 mod replay;
 mod request;
 mod store;

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::flusher::Flusher;
+use super::indexing::keep_indexed;
 use super::replay::replay;
 use super::request::{IngestReply, IngestRequest};
 use crate::buffer::{BufferedTable, TableState};
@@ -20,10 +21,14 @@ use crate::metrics::{ByReason, Metrics};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 use crate::otlp::{DecodeError, DecodeReport, RequestMeta, decode};
+use crate::trace_index::Indexer;
 use crate::wal::{Group, OpenedWal, RecordHeader, Wal, WalError, WalSeq, WalSettings, WriterId};
 
 /// Rejections that a reply's message spells out.
 const SPELLED_OUT: usize = 3;
+
+/// The trace index is made in this part of the memory for hot rows.
+const INDEXER_SHARE: usize = 8;
 
 /// How a store takes and flushes.
 #[derive(Debug, Clone)]
@@ -122,6 +127,7 @@ impl Store {
         });
         store.release().await;
         store.start_flushers().await;
+        store.start_indexing().await?;
         Ok(store)
     }
 
@@ -141,6 +147,16 @@ impl Store {
                 }
             });
         }
+    }
+
+    /// Keeps the trace index, in the background: a lake is whole without.
+    async fn start_indexing(&self) -> Result<()> {
+        let indexer = Indexer::new(&self.root, self.settings.max_hot_bytes / INDEXER_SHARE)?;
+        let tables = self.flushers.each_ref().map(|flusher| Arc::clone(flusher.table()));
+        let work = keep_indexed(indexer, tables, Arc::clone(&self.metrics));
+        let cancelled = self.cancelled.clone();
+        self.tasks.lock().await.spawn(async move { _ = cancelled.run_until_cancelled_owned(work).await });
+        Ok(())
     }
 
     /// The lake's root.

@@ -3,11 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, NaiveDate};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
+
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// What Delta's floor to milliseconds may have taken from a maximum.
+pub(crate) const FLOOR_MICROS: i64 = 999;
 
 /// One live file.
 #[derive(Debug, Clone)]
@@ -24,6 +30,29 @@ pub struct LiveFile {
     pub modified_ms: i64,
     /// Minimum, maximum and NULL count by column.
     pub stats: FileStatistics,
+}
+
+impl LiveFile {
+    /// The date partition in days since 1970.
+    pub fn day(&self) -> Option<i32> {
+        let date: NaiveDate = self.date.as_deref()?.parse().ok()?;
+        i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
+    }
+
+    /// The earliest and the latest `time` that its rows can have, in microseconds since 1970: what the statistics say,
+    /// widened by what Delta's floor to milliseconds may have taken, else what its date says.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        let day = self.day().map(|day| i64::from(day) * MICROS_PER_DAY);
+        let stated = |values: &HashMap<String, Value>| micros(values.get("time")?);
+        let first = stated(&self.stats.min_values).or(day)?;
+        let last = stated(&self.stats.max_values).map(|last| last.saturating_add(FLOOR_MICROS));
+        Some((first, last.or(day.map(|day| day + MICROS_PER_DAY - 1))?))
+    }
+}
+
+/// A time of the log's statistics, in microseconds since 1970.
+pub(crate) fn micros(value: &Value) -> Option<i64> {
+    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
 }
 
 /// Statistics of one file, as its `add` action gives them.

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::SchemaRef;
 
+use super::delta_log::CHECKPOINT_EVERY;
 use super::files::LiveFiles;
 use super::schema::{differences, promoted_columns};
-use super::table::{CHECKPOINT_EVERY, CONTRACT_PROPERTY, LakeTable};
+use super::table::{CONTRACT_PROPERTY, LakeTable};
 use crate::error::Result;
 use crate::model::contract::{CONTRACT_VERSION, columns};
 use crate::model::promoted::Promoted;

@@ -16,13 +16,18 @@
 //! write.rs        rows -> sorted files, one a date
 //! upload.rs       bytes -> an object, in parts where it is large
 //! table.rs        snapshots and commits
+//! derived.rs      a table that is made from the others, and can be made again
+//! delta_log.rs    what both do to a Delta log
 //! files.rs        the live files of a snapshot
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
+//! store_file.rs   a stored Parquet file, read by ranges
 //! readme.rs       the note for people at the lake's root
 //! ```
 
 mod cloud_store;
+mod delta_log;
+mod derived;
 mod files;
 mod history;
 mod local_store;
@@ -33,6 +38,7 @@ mod readme;
 mod schema;
 mod sort;
 mod stats;
+mod store_file;
 mod table;
 mod upload;
 mod whole_objects;
@@ -40,6 +46,8 @@ mod whole_reads;
 mod write;
 
 pub use cloud_store::CloudAccess;
+pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
+pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;
 pub use local_store::DurableLocalStore;
@@ -47,6 +55,7 @@ pub use location::LakeRoot;
 pub use log_state::{LogState, contract_properties};
 pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
+pub(crate) use store_file::{StoreFile, store_failed};
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};

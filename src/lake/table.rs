@@ -16,21 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake_core::kernel::{Action, Add, Protocol, Transaction, new_metadata};
-use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake_core::DeltaTableError;
+use deltalake_core::kernel::{Action, Add, Transaction, new_metadata};
+use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
-use deltalake_core::{DeltaTable, DeltaTableError};
-use object_store::path::Path;
-use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore;
 
+use super::delta_log::{CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, log_store};
 use super::files::LiveFiles;
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
-use super::whole_objects::{KeptObjects, WholeObjects};
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::contract::{CONTRACT_VERSION, PARTITION};
@@ -38,13 +35,7 @@ use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
 /// Pauses before the further tries of a commit, in ms. None at first: who has lost a race needs no rest.
-const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
-
-/// Versions from one checkpoint to the next.
-pub(super) const CHECKPOINT_EVERY: u64 = 50;
-
-/// Bytes of commits that a table's handle keeps.
-const KEPT_COMMITS: usize = 8 << 20;
+pub(super) const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
 /// Table property that carries the contract's version.
 pub(super) const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
@@ -108,14 +99,7 @@ pub struct AppendTxn {
 impl LakeTable {
     /// The table's handle; touches nothing.
     pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
-        let url = root.table_url(signal.table())?;
-        let store = root.table_store(signal.table())?;
-        // Opening and refreshing read each commit more than once.
-        let kept = Arc::new(KeptObjects::new(KEPT_COMMITS));
-        let top: Arc<dyn ObjectStore> = Arc::new(WholeObjects::new(Arc::clone(root.store()), kept, is_commit));
-        let log = Arc::new(PrefixStore::new(Arc::clone(&top), root.table_path(signal.table())?));
-        let log_store = default_logstore(log, top, &url, &StorageConfig::default());
-        Ok(Self { signal, log_store, store })
+        Ok(Self { signal, log_store: log_store(root, signal.table())?, store: root.table_store(signal.table())? })
     }
 
     /// The signal it holds.
@@ -146,15 +130,10 @@ impl LakeTable {
         }
     }
 
-    /// Whether there is a commit or a checkpoint. What a crash left before the first commit is no table.
     async fn has_log(&self) -> Result<bool> {
-        match self.store.list_with_delimiter(Some(&"_delta_log".into())).await {
-            Ok(listing) => Ok(listing.objects.iter().any(|object| is_log_file(&object.location))),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => {
-                Err(Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error))
-            }
-        }
+        has_log(&self.store)
+            .await
+            .map_err(|error| Error::unavailable(format!("table `{}` can't be listed", self.signal)).with_source(error))
     }
 
     /// Its newest version; makes the table, or adds promoted columns to it, where it lacks them.
@@ -202,15 +181,10 @@ impl LakeTable {
     /// The newest version, `None` where the snapshot is that. Finding that out costs a look at one name, a twelfth of
     /// a listing's price: a version above has the next one's name, since nothing takes commits away so soon.
     pub async fn newer(&self, snapshot: &TableSnapshot) -> Result<Option<TableSnapshot>> {
-        let next = Path::from(format!("_delta_log/{:020}.json", snapshot.version() + 1));
-        match self.store.head(&next).await {
-            Ok(_) => {}
-            Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => {
-                return Err(
-                    Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error)
-                );
-            }
+        let unavailable =
+            |error| Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error);
+        if !has_version(&self.store, snapshot.version() + 1).await.map_err(unavailable)? {
+            return Ok(None);
         }
         let newest = self.refresh(snapshot).await?;
         Ok((newest.version() > snapshot.version()).then_some(newest))
@@ -358,42 +332,16 @@ impl LakeTable {
         operation: DeltaOperation,
         transactions: Vec<Transaction>,
     ) -> Result<DeltaTableState> {
-        // Clean-up lists the log at every commit, and its failure would hide a commit that succeeded.
-        let properties = CommitProperties::default()
-            .with_max_retries(0)
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false))
-            .with_application_transactions(transactions);
-        let commit = CommitBuilder::from(properties).with_actions(actions).build(
-            Some(&snapshot.state),
-            Arc::clone(&self.log_store),
-            operation,
-        );
-        commit.await.map(|done| done.snapshot).map_err(|error| self.unavailable("the commit failed", error))
+        compare_and_swap(&self.log_store, &snapshot.state, actions, operation, transactions)
+            .await
+            .map_err(|error| self.unavailable("the commit failed", error))
     }
 
     async fn create(&self, promoted: &[Promoted]) -> Result<()> {
         let schema = delta_schema(self.signal, promoted)?;
         let metadata = new_metadata(&schema, [PARTITION], contract_properties(self.signal))
             .map_err(|error| Error::internal("no Delta metadata").with_source(error))?;
-        let protocol: Protocol = serde_json::from_value(serde_json::json!({
-            "minReaderVersion": 1, "minWriterVersion": 2,
-        }))
-        .map_err(|error| Error::internal("no Delta protocol").with_source(error))?;
-        let operation = DeltaOperation::Create {
-            mode: SaveMode::ErrorIfExists,
-            location: self.log_store.config().location().clone(),
-            protocol: protocol.clone(),
-            metadata: metadata.clone(),
-        };
-        // No retry: delta-rs would commit our schema again over that of a table made meanwhile.
-        let commit = CommitBuilder::from(CommitProperties::default().with_max_retries(0))
-            .with_actions(vec![Action::Protocol(protocol), Action::Metadata(metadata)])
-            .build(None, Arc::clone(&self.log_store), operation);
-        let prepared =
-            commit.into_prepared_commit_future().await.map_err(|error| self.unavailable("can't be created", error))?;
-        prepared.await.map_err(|error| self.unavailable("can't be created", error))?;
-        Ok(())
+        create_table(&self.log_store, metadata).await.map_err(|error| self.unavailable("can't be created", error))
     }
 
     async fn add_promoted(&self, snapshot: &TableSnapshot, added: &[Promoted]) -> Result<TableSnapshot> {
@@ -426,10 +374,7 @@ impl LakeTable {
         if before / CHECKPOINT_EVERY == snapshot.version() / CHECKPOINT_EVERY {
             return Ok(());
         }
-        let mut table = DeltaTable::new(Arc::clone(&self.log_store));
-        let version = snapshot.version();
-        table.load_version(version).await.map_err(|error| self.unavailable("can't be read", error))?;
-        deltalake_core::checkpoints::create_checkpoint(&table, None)
+        checkpoint(&self.log_store, snapshot.version())
             .await
             .map_err(|error| self.unavailable("the checkpoint failed", error))
     }
@@ -465,19 +410,6 @@ impl LakeTable {
     fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {
         Error::unavailable(format!("table `{}` {what}", self.signal)).with_source(error)
     }
-}
-
-/// A commit or a checkpoint: its name begins with the version.
-fn is_log_file(location: &Path) -> bool {
-    let name = location.filename().unwrap_or_default();
-    let version = name.split('.').next().unwrap_or_default();
-    let complete = name.ends_with(".json") || name.ends_with(".parquet");
-    complete && version.len() == 20 && version.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// A commit: written once, under a name that no other content ever has.
-fn is_commit(location: &Path) -> bool {
-    is_log_file(location) && location.extension() == Some("json")
 }
 
 fn missing_promoted(signal: Signal, snapshot: &TableSnapshot, wanted: &[Promoted]) -> Result<Vec<Promoted>> {

@@ -55,6 +55,7 @@ use crate::lake::LakeRoot;
 use crate::model::promoted::default_promoted;
 use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
+use crate::trace_index::TraceIndex;
 
 const CATALOG: &str = "telestrata";
 const SCHEMA: &str = "public";
@@ -90,6 +91,7 @@ pub struct QueryEngine {
 struct Planner {
     root: LakeRoot,
     stores: FileStores,
+    index: Arc<TraceIndex>,
     objects: Arc<SqlObjects>,
     system: SystemTables,
     state: SessionState,
@@ -151,13 +153,15 @@ impl QueryEngine {
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> = vec![Arc::new(MapLookupPlanner::default()) as _];
+        let mut planners: Vec<_> =
+            vec![Arc::new(MapLookupPlanner::default()) as _, Arc::new(functions::JsonOperatorPlanner) as _];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let state = with_asof_joins(state);
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
-        let planner = Planner { root, stores, objects, system, state };
+        let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
+        let planner = Planner { root, stores, index, objects, system, state };
         Ok(Self { planner: Arc::new(planner), max_time: budget.max_time, runtime })
     }
 
@@ -297,7 +301,8 @@ impl Planner {
         }
         for (signal, table) in pinned.0 {
             let provider =
-                SignalTable::try_new(self.root.clone(), self.stores.clone(), signal, table).map_err(from_datafusion)?;
+                SignalTable::try_new(self.root.clone(), self.stores.clone(), Arc::clone(&self.index), signal, table)
+                    .map_err(from_datafusion)?;
             schema.register_table(signal.table().to_owned(), Arc::new(provider)).map_err(from_datafusion)?;
         }
         let catalog = MemoryCatalogProvider::new();

@@ -37,6 +37,11 @@ impl FileStores {
         Self { any, small }
     }
 
+    /// What reads small files whole, where that is worth it.
+    pub(super) const fn small(&self) -> Option<&Arc<dyn ObjectStore>> {
+        self.small.as_ref()
+    }
+
     /// What opens files for one scan.
     pub(super) fn factory(&self, footers: Arc<FileMetadataCache>) -> Arc<dyn ParquetFileReaderFactory> {
         Arc::new(FileReaders { stores: self.clone(), footers })

@@ -131,7 +131,8 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
 
-fn is_text_map(data_type: &DataType) -> bool {
+/// Whether it is the type of a map from text to text.
+pub(super) fn is_text_map(data_type: &DataType) -> bool {
     let DataType::Map(entries, _) = data_type else { return false };
     let DataType::Struct(fields) = entries.data_type() else { return false };
     fields.iter().all(|field| is_text(field.data_type()))

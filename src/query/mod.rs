@@ -3,11 +3,13 @@
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
 //! statement.rs        parsing, attr('k')
+//! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
 //! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
+//! trace_ids.rs        which trace ids a filter asks for, for the trace index
 //! lookup.rs           attributes['k'] and attr('k') as functions
 //! adapter.rs          file by file: promoted columns, lookups answered by them
 //! lookup_pushdown.rs  lookups into the scans
@@ -26,6 +28,7 @@
 mod adapter;
 mod asked;
 mod asof_join;
+mod dialect;
 mod engine;
 mod error;
 mod file_reader;
@@ -43,6 +46,7 @@ mod sql_objects;
 mod statement;
 mod system;
 mod trace;
+mod trace_ids;
 mod view_order;
 
 pub use engine::{Pinned, QueryBudget, QueryEngine, QueryStream};

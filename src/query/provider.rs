@@ -4,9 +4,11 @@
 //! and batches it is in.
 //!
 //! ```text
-//! filters --> prune live files by the log's statistics --> ParquetSource (row groups, pages, bloom filters) --+
-//!                                                                                                             +--> union
-//! hot batches --> memory scan, promoted columns computed -----------------------------------------------------+
+//! filters --> prune live files by the log's statistics, trace ids by the trace index
+//!                               |
+//!                               +--> ParquetSource (row groups, pages, bloom filters) --+
+//!                                                                                       +--> union
+//! hot batches --> memory scan, promoted columns computed -------------------------------+
 //! ```
 
 use std::sync::Arc;
@@ -37,11 +39,13 @@ use object_store::path::Path;
 
 use super::adapter::{ContractAdapterFactory, promoted_value};
 use super::file_reader::FileStores;
-use super::pruning::{date_of, prune, with_bound_on_start};
+use super::pruning::{prune, with_bound_on_start};
+use super::trace_ids::asked_ids;
 use crate::buffer::TableState;
 use crate::lake::{LakeRoot, LiveFile};
 use crate::model::contract::PARTITION;
 use crate::model::signal::Signal;
+use crate::trace_index::TraceIndex;
 
 /// Bytes fetched from a file's end at first: footer and page index of a usual file.
 const FOOTER_HINT: usize = 64 << 10;
@@ -51,6 +55,7 @@ const FOOTER_HINT: usize = 64 << 10;
 pub(super) struct SignalTable {
     root: LakeRoot,
     stores: FileStores,
+    index: Arc<TraceIndex>,
     signal: Signal,
     state: Arc<TableState>,
     /// The scan's own order: the file's columns, then the partition.
@@ -62,7 +67,13 @@ impl SignalTable {
     ///
     /// # Errors
     /// If the table's schema has no partition column.
-    pub(super) fn try_new(root: LakeRoot, stores: FileStores, signal: Signal, state: Arc<TableState>) -> Result<Self> {
+    pub(super) fn try_new(
+        root: LakeRoot,
+        stores: FileStores,
+        index: Arc<TraceIndex>,
+        signal: Signal,
+        state: Arc<TableState>,
+    ) -> Result<Self> {
         let schema = state.snapshot.schema();
         let partition = schema.index_of(PARTITION)?;
         let in_files: Vec<usize> = (0..schema.fields().len()).filter(|column| *column != partition).collect();
@@ -70,10 +81,10 @@ impl SignalTable {
         let scan_schema = TableSchema::builder(file_schema)
             .with_table_partition_cols(vec![Arc::new(schema.field(partition).clone())])
             .build();
-        Ok(Self { root, stores, signal, state, scan_schema })
+        Ok(Self { root, stores, index, signal, state, scan_schema })
     }
 
-    fn cold(
+    async fn cold(
         &self,
         session: &dyn Session,
         columns: &[usize],
@@ -82,7 +93,10 @@ impl SignalTable {
     ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let schema = self.scan_schema.table_schema();
         let predicate = self.predicate(session, filters)?;
-        let files = prune(self.state.snapshot.files(), predicate.as_ref(), schema);
+        let mut files = prune(self.state.snapshot.files(), predicate.as_ref(), schema);
+        if let Some(ids) = asked_ids(self.signal, filters) {
+            files = self.index.files_with(self.signal, &ids, files).await;
+        }
         if files.is_empty() {
             return Ok(None);
         }
@@ -177,7 +191,7 @@ impl TableProvider for SignalTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = self.state.snapshot.schema();
         let columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let cold = self.cold(session, &columns, filters, limit)?;
+        let cold = self.cold(session, &columns, filters, limit).await?;
         let hot = self.hot(session, &columns)?;
         match (cold, hot) {
             (Some(cold), Some(hot)) => UnionExec::try_new(vec![cold, hot]),
@@ -208,7 +222,7 @@ fn partitioned_file(file: &LiveFile, table: &Path, schema: &TableSchema) -> Part
     let mut statistics = Statistics::new_unknown(schema.file_schema());
     statistics.num_rows = file.rows.map_or(Precision::Absent, |rows| Precision::Exact(as_usize(rows)));
     let mut partitioned = PartitionedFile::from(meta);
-    partitioned.partition_values = vec![ScalarValue::Date32(date_of(file))];
+    partitioned.partition_values = vec![ScalarValue::Date32(file.day())];
     partitioned.with_statistics(Arc::new(statistics))
 }
 

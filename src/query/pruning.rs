@@ -5,7 +5,6 @@
 //! it: none of a file's spans ends later than its longest does that starts last.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -13,7 +12,6 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
-use chrono::{DateTime, NaiveDate};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, Result, ScalarValue};
@@ -21,22 +19,16 @@ use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column as PhysicalColumn, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, split_conjunction};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
-use serde_json::Value;
 
 use super::functions::{SpanEnd, end_micros};
-use crate::lake::{LiveFile, LiveFiles};
+use crate::lake::{FLOOR_MICROS, LiveFile, LiveFiles, micros};
 use crate::model::contract::PARTITION;
-
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 const TIME: &str = "time";
 const DURATION: &str = "duration_nano";
 
 /// `span_end(time, duration_nano)` as if it were a column.
 const SPAN_END: &str = "span_end(time, duration_nano)";
-
-/// What Delta's floor to milliseconds may have taken from a maximum.
-const FLOOR_MICROS: i64 = 999;
 
 /// The files that may hold rows for which the predicate is true.
 pub(super) fn prune(
@@ -154,19 +146,15 @@ impl LogStatistics<'_> {
         let files = self.files.iter();
         match self.schema.field_with_name(name).ok()?.data_type() {
             DataType::Date32 if name == PARTITION => {
-                Some(Arc::new(files.map(|file| date_of(file)).collect::<Date32Array>()))
+                Some(Arc::new(files.map(|file| file.day()).collect::<Date32Array>()))
             }
             DataType::Timestamp(_, zone) => {
-                let times = files.map(|file| {
-                    let stated = value(file).and_then(|value| micros(&value));
-                    match bound {
-                        Bound::Min => stated.or_else(|| Some(i64::from(date_of(file)?) * MICROS_PER_DAY)),
-                        Bound::Max => stated
-                            .map(|micros| micros.saturating_add(FLOOR_MICROS))
-                            .or_else(|| Some((i64::from(date_of(file)?) + 1) * MICROS_PER_DAY - 1)),
-                    }
+                let times = files.map(|file| match (name, bound) {
                     // Only `time` is what `date` is the day of.
-                    .filter(|_| stated.is_some() || name == "time")
+                    ("time", Bound::Min) => file.times().map(|(first, _)| first),
+                    ("time", Bound::Max) => file.times().map(|(_, last)| last),
+                    (_, Bound::Min) => micros(&value(file)?),
+                    (_, Bound::Max) => Some(micros(&value(file)?)?.saturating_add(FLOOR_MICROS)),
                 });
                 Some(Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone_opt(zone.clone())))
             }
@@ -231,17 +219,6 @@ impl PruningStatistics for LogStatistics<'_> {
     }
 }
 
-/// A file's date, in days since 1970.
-pub(super) fn date_of(file: &LiveFile) -> Option<i32> {
-    let date = NaiveDate::from_str(file.date.as_deref()?).ok()?;
-    i32::try_from(date.signed_duration_since(NaiveDate::default()).num_days()).ok()
-}
-
-/// A time of Delta's statistics, in microseconds since 1970.
-pub(super) fn micros(value: &Value) -> Option<i64> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp_micros())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +227,7 @@ mod tests {
     use datafusion::common::DFSchema;
     use datafusion::logical_expr::{ScalarUDF, col, lit};
     use datafusion::prelude::SessionContext;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     /// 2023-11-15T11:00:00Z.
     const ELEVEN: i64 = 1_700_046_000_000_000;

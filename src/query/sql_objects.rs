@@ -83,6 +83,7 @@ const FILES: &[(&str, &str)] = files![
     "trace_tree",
     "critical_path",
     "metric_at",
+    "metric_quantile",
 ];
 
 impl SqlObject {

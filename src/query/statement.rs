@@ -1,22 +1,24 @@
-//! SQL text to one statement, with `attr('k')` written out.
+//! SQL text to one statement, with `attr('k')`, `increase()` and their like written out.
 //!
 //! `attr('k')` names no column, so it is given the three maps before planning: unqualified, or those of the table
-//! that `attr(l, 'k')` names. What it then looks up is decided in `lookup.rs` and `adapter.rs`.
+//! that `attr(l, 'k')` names. What it then looks up is decided in `lookup.rs` and `adapter.rs`. Likewise a function that
+//! takes many columns of its table may be called without them; `functions/` says which.
 
 use std::ops::ControlFlow;
 
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::asof_join::nest_asof_joins;
+use super::dialect::QueryDialect;
 use super::error::from_datafusion;
+use super::functions::columns_behind;
 use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
@@ -33,7 +35,7 @@ const MAX_OPERATORS: usize = 5_000;
 pub(super) fn parse(sql: &str) -> Result<Statement> {
     check_length(sql)?;
     let mut parser = DFParserBuilder::new(sql)
-        .with_dialect(&GenericDialect {})
+        .with_dialect(&QueryDialect)
         .with_recursion_limit(MAX_DEPTH)
         .build()
         .map_err(from_datafusion)?;
@@ -43,7 +45,7 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         return Err(Error::invalid("one statement at a time; send the others on their own"));
     }
     let mut statement = first;
-    write_out_attr(&mut statement)?;
+    write_out_columns(&mut statement)?;
     nest(&mut statement);
     Ok(statement)
 }
@@ -72,8 +74,7 @@ pub(super) fn check_expression(text: &str) -> Result<()> {
 pub(super) fn parse_expression(text: &str) -> Result<Expr> {
     check_length(text)?;
     let failed = |error: ParserError| at_the_end(from_datafusion(DataFusionError::SQL(Box::new(error), None)), text);
-    let mut parser =
-        Parser::new(&GenericDialect {}).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
+    let mut parser = Parser::new(&QueryDialect).with_recursion_limit(MAX_DEPTH).try_with_sql(text).map_err(failed)?;
     let expression = parser.parse_expr().map_err(failed)?;
     parser.expect_token(&Token::EOF).map_err(failed)?;
     Ok(expression)
@@ -83,7 +84,7 @@ pub(super) fn parse_expression(text: &str) -> Result<Expr> {
 /// own limit, and which is let go of by recursion.
 fn check_length(sql: &str) -> Result<()> {
     // A text that is no SQL is the parser's to report.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let Ok(tokens) = Tokenizer::new(&QueryDialect, sql).tokenize() else { return Ok(()) };
     let operators = tokens.iter().filter(|token| match token {
         Token::Word(word) => word.keyword != Keyword::NoKeyword,
         Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::SingleQuotedString(_) | Token::Period => false,
@@ -107,28 +108,46 @@ fn at_the_end(error: Error, sql: &str) -> Error {
     error.with_position(Some(Position { line, column }))
 }
 
-fn write_out_attr(statement: &mut Statement) -> Result<()> {
+fn write_out_columns(statement: &mut Statement) -> Result<()> {
     match statement {
-        Statement::Statement(statement) => match statement.visit(&mut AttrWriter) {
+        Statement::Statement(statement) => match statement.visit(&mut ColumnWriter) {
             ControlFlow::Break(message) => Err(Error::invalid(message)),
             ControlFlow::Continue(()) => Ok(()),
         },
-        Statement::Explain(explain) => write_out_attr(&mut explain.statement),
+        Statement::Explain(explain) => write_out_columns(&mut explain.statement),
         _ => Ok(()),
     }
 }
 
-struct AttrWriter;
+struct ColumnWriter;
 
-impl VisitorMut for AttrWriter {
+impl VisitorMut for ColumnWriter {
     type Break = String;
+
+    /// A column of the answer keeps the name that was written.
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            let name = expr.to_string();
+            expr.visit(self)?;
+            if expr.to_string() != name {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
-        if !function.name.to_string().eq_ignore_ascii_case("attr") {
+        let name = function.name.to_string();
+        let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+        if let Some(columns) = columns_behind(&name, list.args.len()) {
+            list.args.extend(columns.iter().map(|column| column_arg(None, column)));
             return ControlFlow::Continue(());
         }
-        let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+        if !name.eq_ignore_ascii_case("attr") {
+            return ControlFlow::Continue(());
+        }
         let (table, key) = match list.args.as_slice() {
             [key] => (None, key.clone()),
             [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(table))), key] => {
@@ -172,6 +191,13 @@ mod tests {
     #[case("explain select 1 from logs where ATTR('k') = 'v'", "resource_attributes, 'k') = 'v'")]
     fn attr_is_given_its_maps(#[case] sql: &str, #[case] expected: &str) {
         let text = parse(sql).unwrap().to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_function_is_given_the_columns_it_needs() {
+        let text = parse("select rate(), histogram_quantile(0.5) from metrics").unwrap().to_string();
+        let expected = "rate(series_id, time, start_time, temporality, value, is_monotonic) AS \"rate()\", histogram_quantile(0.5, count, sum,";
         assert!(text.contains(expected), "{text}");
     }
 

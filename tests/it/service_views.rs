@@ -275,4 +275,23 @@ async fn a_bound_on_a_views_time_leaves_out_files_and_no_rows() {
     ] {
         assert_eq!(dates(&server, query).await.len(), 4 * scans, "{query}");
     }
+    // A bound on the trace is one on every scan.
+    for (view, scans) in [("requests", 4), ("error_occurrences", 3)] {
+        let trace = format!("{:032x}", 2);
+        let plan = server.sql(&format!("explain format indent select * from {view} where trace_id = '{trace}'")).await;
+        let physical = plan.iter().find(|row| row["plan_type"] == "physical_plan").unwrap()["plan"].as_str().unwrap();
+        let files: Vec<&str> = physical.lines().filter(|line| line.contains("DataSourceExec")).collect();
+        assert_eq!(files.len(), scans, "{view}: {physical}");
+        assert!(files.iter().all(|scan| scan.contains(&trace)), "{view}: {physical}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_on_an_empty_lake_are_empty() {
+    let home = Home::new("");
+    let server = home.serve();
+    let views = SCANS.iter().map(|(view, ..)| *view).chain(["attribute_values('logs', 'k')"]);
+    for view in views {
+        assert_eq!(server.sql(&format!("select * from {view}")).await, Vec::<Value>::new(), "{view}");
+    }
 }

@@ -231,6 +231,7 @@ mod tests {
                     ("logs".into(), columns(&["time", "service_name", "severity_text", "body"])),
                     ("span_logs".into(), columns(&["time", "span_name"])),
                     ("spans".into(), columns(&["time", "service_name", "span_id"])),
+                    ("system.files".into(), columns(&["path"])),
                 ],
                 functions: vec!["count".into(), "sum".into()],
             })
@@ -256,6 +257,8 @@ mod tests {
     #[rstest::rstest]
     #[case("select * from lo|", &["logs"])]
     #[case("select * from SP|", &["span_logs", "spans"])]
+    #[case("select * from sy|", &["system.files"])]
+    #[case("select * from system.f|", &["files"])]
     #[case("select ser| from spans", &["service_name"])]
     #[case("select s| from spans", &["service_name", "span_id", "spans", "sum(", "select", "show tables"])]
     #[case("select * from spans s where s.sp|", &["span_id"])]

@@ -17,8 +17,8 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use serde::Deserialize;
 
 use super::READS_AT_ONCE;
-use super::store_file::StoreFile;
 use crate::error::{Error, Result};
+use crate::lake::StoreFile;
 
 /// Commits read back from a checkpoint for the time of a version, at most.
 const COMMITS_BACK: usize = 1_000;

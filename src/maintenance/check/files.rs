@@ -11,9 +11,8 @@ use super::READS_AT_ONCE;
 use super::finding::{Code, Finding};
 use super::footer::{self, Expected};
 use super::rows;
-use super::store_file::{StoreFile, store_failed};
 use crate::error::{Error, Result};
-use crate::lake::{LiveFile, LiveFiles};
+use crate::lake::{LiveFile, LiveFiles, StoreFile, store_failed};
 use crate::model::contract::PARTITION;
 use crate::model::signal::Signal;
 

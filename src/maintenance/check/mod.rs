@@ -20,7 +20,6 @@ mod finding;
 mod footer;
 mod range;
 mod rows;
-mod store_file;
 mod table;
 mod wal;
 

@@ -8,8 +8,7 @@ use parquet::errors::Result;
 use super::finding::{Code, Finding};
 use super::footer::{Expected, check_range, check_rows};
 use super::range::{Range, Value};
-use super::store_file::{StoreFile, store_failed};
-use crate::lake::LiveFile;
+use crate::lake::{LiveFile, StoreFile, store_failed};
 
 /// Reads a file's columns that have statistics. A file without some of them is checked by the others.
 ///

@@ -137,8 +137,8 @@ async fn it_is_a_table_like_others(#[case] sql: &str, #[case] expected: &[[i64; 
 /// Groups come hashed by their keys, sorts sorted: neither may be taken for what the join needs when it is not.
 #[rstest::rstest]
 #[case("(select k, t, max(id) as id from l group by k, t)", "(select k, v, max(t) as t from r group by k, v)")]
-#[case("(select k, max(t) as t, max(id) as id from l group by k)", "(select * from r order by k, t limit 150)")]
-#[case("(select * from l order by t limit 150)", "(select k, max(v) as v, max(t) as t from r group by k)")]
+#[case("(select k, max(t) as t, max(id) as id from l group by k)", "(select * from r order by k, t, v limit 150)")]
+#[case("(select * from l order by t, id limit 150)", "(select k, max(v) as v, min(t) as t from r group by k)")]
 #[tokio::test]
 async fn partitions_do_not_change_the_answer(#[case] left: &str, #[case] right: &str) {
     let rows = |step: i64| -> Rows {

@@ -9,6 +9,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+/// Its name in SQL.
+pub(in crate::query) const NAME: &str = "has_exemplar";
+
 const USAGE: &str = "has_exemplar takes a point's exemplars, then trace ids: has_exemplar(exemplars, 'ab..', 'cd..')";
 
 /// `has_exemplar(exemplars, trace_id, ...)`: true where a point has an exemplar with one of the ids, each a text or a
@@ -26,7 +29,7 @@ impl Default for HasExemplar {
 
 impl ScalarUDFImpl for HasExemplar {
     fn name(&self) -> &'static str {
-        "has_exemplar"
+        NAME
     }
 
     fn signature(&self) -> &Signature {

@@ -50,8 +50,8 @@ const FILES: &[SystemColumn] = &[
     column("size_bytes", Kind::Long, "bytes"),
     column("row_count", Kind::Long, "rows; NULL where the log does not say"),
     column("modified", Kind::Time, "when it was written"),
-    column("min_time", Kind::Time, "no row is earlier; whole milliseconds, as Delta's statistics are"),
-    column("max_time", Kind::Time, "no row is a millisecond later"),
+    column("min_time", Kind::Time, "no row is earlier"),
+    column("max_time", Kind::Time, "no row is later by a millisecond or more: some writers state whole ones"),
     column("min_service_name", Kind::Text, "no row's service_name is before it in order of bytes; may be cut short"),
     column("max_service_name", Kind::Text, "no row's service_name is after it; may be rounded up"),
 ];

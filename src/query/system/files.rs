@@ -6,11 +6,10 @@ use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, 
 use datafusion::common::Result;
 
 use super::columns::SystemTable;
-use crate::lake::{LakeRoot, LiveFile};
+use crate::lake::{LakeRoot, LiveFile, micros};
 use crate::model::signal::Signal;
 use crate::query::engine::Pinned;
 use crate::query::provider::external;
-use crate::query::pruning::{date_of, micros};
 
 /// A row a file, by table and path.
 pub(super) fn files(root: &LakeRoot, pinned: &Pinned) -> Result<RecordBatch> {
@@ -30,7 +29,7 @@ pub(super) fn files(root: &LakeRoot, pinned: &Pinned) -> Result<RecordBatch> {
         Arc::new(files.iter().map(|(signal, ..)| Some(signal.table())).collect::<StringArray>()),
         Arc::new(of().map(|file| Some(file.path.as_str())).collect::<StringArray>()),
         Arc::new(files.iter().map(|(_, location, _)| Some(location.as_str())).collect::<StringArray>()),
-        Arc::new(of().map(date_of).collect::<Date32Array>()),
+        Arc::new(of().map(|file| file.day()).collect::<Date32Array>()),
         Arc::new(of().map(|file| long(file.size)).collect::<Int64Array>()),
         Arc::new(of().map(|file| file.rows.and_then(long)).collect::<Int64Array>()),
         times(of().map(|file| file.modified_ms.checked_mul(1000)).collect()),

@@ -18,19 +18,20 @@ const FOOTER_HINT: usize = 64 << 10;
 
 /// One file and its length.
 #[derive(Debug, Clone)]
-pub(super) struct StoreFile {
+pub(crate) struct StoreFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
 }
 
 impl StoreFile {
-    pub(super) fn new(store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
+    /// The file at `path` of `store`, of so many bytes.
+    pub(crate) fn new(store: &Arc<dyn ObjectStore>, path: Path, size: u64) -> Self {
         Self { store: Arc::clone(store), path, size }
     }
 
     /// Its footer.
-    pub(super) async fn footer(&mut self) -> Result<ParquetMetaData> {
+    pub(crate) async fn footer(&mut self) -> Result<ParquetMetaData> {
         let size = self.size;
         ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_HINT)).load_and_finish(self, size).await
     }
@@ -65,7 +66,7 @@ impl AsyncFileReader for StoreFile {
 }
 
 /// Whether the store did not answer, as opposed to what it answered being no Parquet.
-pub(super) fn store_failed(error: &ParquetError) -> bool {
+pub(crate) fn store_failed(error: &ParquetError) -> bool {
     let ParquetError::External(source) = error else { return false };
     let error = source.downcast_ref::<object_store::Error>();
     error.is_some_and(|error| !matches!(error, object_store::Error::NotFound { .. }))
