@@ -127,8 +127,11 @@ fn expected_files(tables: &[(&str, &[u64])]) -> BTreeSet<(String, String)> {
     tables.iter().flat_map(|(table, days)| days.iter().map(|day| ((*table).to_owned(), date(*day)))).collect()
 }
 
+/// Tables, and the days of which files are read.
+type Files = &'static [(&'static str, &'static [u64])];
+
 /// What each view reads for one day.
-const ONE_DAY: &[(&str, &[(&str, &[u64])])] = &[
+const ONE_DAY: &[(&str, Files)] = &[
     ("span_logs", &[("logs", &[MIDDLE]), ("spans", &[MIDDLE])]),
     ("trace_timeline", &[("logs", &[MIDDLE]), ("spans", &[MIDDLE]), ("metrics", &[MIDDLE])]),
     ("span_events", &[("spans", &[MIDDLE])]),
@@ -181,10 +184,10 @@ fn views_of_a_user(home: &mut Home) {
 async fn bounds_reach_a_view_through_what_keeps_them(server: &Server) {
     let (from, to) = (format!("{}T00:00:00Z", date(MIDDLE)), format!("{}T00:00:00Z", date(MIDDLE + 1)));
     let bound = |column: &str| format!("{column} >= '{from}' and {column} < '{to}'");
-    let spans: &[(&str, &[u64])] = &[("spans", &[MIDDLE])];
-    let two_days: &[(&str, &[u64])] = &[("spans", &[MIDDLE, MIDDLE + 1])];
-    let metrics: &[(&str, &[u64])] = &[("metrics", &[MIDDLE])];
-    let both: &[(&str, &[u64])] = &[("spans", &[MIDDLE]), ("metrics", &[MIDDLE])];
+    let spans: Files = &[("spans", &[MIDDLE])];
+    let two_days: Files = &[("spans", &[MIDDLE, MIDDLE + 1])];
+    let metrics: Files = &[("metrics", &[MIDDLE])];
+    let both: Files = &[("spans", &[MIDDLE]), ("metrics", &[MIDDLE])];
     let cases = [
         (format!("select * from hours where {}", bound("time")), spans),
         (format!("select * from days where {}", bound("time")), two_days),
