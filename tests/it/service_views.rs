@@ -35,7 +35,10 @@ fn linked(span: Value, to: &[(u8, u8)]) -> Value {
     with(span, "links", to.iter().map(link).collect())
 }
 
-async fn send_spans(server: &Server, services: &[(&[(&str, &str)], &[Value])]) {
+/// A resource's attributes and its spans.
+type OfService<'a> = (&'a [(&'a str, &'a str)], &'a [Value]);
+
+async fn send_spans(server: &Server, services: &[OfService<'_>]) {
     let spans: Vec<Value> =
         services.iter().map(|(service, spans)| resource(service, "scopeSpans", "spans", spans)).collect();
     send(server, "/v1/traces", json!({ "resourceSpans": spans })).await;
