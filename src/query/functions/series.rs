@@ -113,7 +113,7 @@ pub(super) struct Number {
 impl Quantity for Number {
     fn since(&self, earlier: &Self) -> Option<Self> {
         let fell = self.monotonic && self.value < earlier.value;
-        (!fell).then(|| Self { value: self.value - earlier.value, ..*self })
+        (!fell).then_some(Self { value: self.value - earlier.value, ..*self })
     }
 
     fn beats(&self, other: &Self) -> bool {

@@ -9,7 +9,7 @@ use datafusion::datasource::MemTable;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::super::engine::QueryBudget;
+use super::super::budget::QueryBudget;
 use super::super::lookup::MapLookupPlanner;
 use super::super::statement::parse;
 use super::{JsonOperatorPlanner, register};
@@ -42,6 +42,8 @@ fn context_of(config: SessionConfig) -> SessionContext {
     let mut state = SessionStateBuilder::new().with_default_features().with_config(config).build();
     let budget = QueryBudget {
         max_memory: usize::MAX,
+        max_rows: None,
+        max_scan_bytes: None,
         max_time: std::time::Duration::MAX,
         footer_cache: 0,
         small_files: 0,

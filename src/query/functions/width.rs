@@ -78,7 +78,7 @@ fn parse(text: &str) -> Result<(i128, i128), String> {
             }
             Some(Unit::Months(_)) => return Err(format!("'{text}': months and years are whole")),
             Some(Unit::Nanos(each)) => {
-                nanos += i128::from(whole) * each + part(fraction, each).ok_or_else(unreadable)?
+                nanos += i128::from(whole) * each + part(fraction, each).ok_or_else(unreadable)?;
             }
             None if unit == "M" => return Err(format!("'{text}': M is unclear; write 'month', or m for minutes")),
             None => return Err(unreadable()),

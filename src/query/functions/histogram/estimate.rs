@@ -161,8 +161,8 @@ mod tests {
 
     /// The histograms and answers of Prometheus' promql/promqltest/testdata/native_histograms.test.
     #[rstest::rstest]
-    #[case(exponential(0, 0, 0.0, &[1, 2, 1], &[]), &[(0.5, 1.414_213_562_373_095)])]
-    #[case(exponential(0, 0, 0.0, &[], &[1, 2, 1]), &[(0.5, -1.414_213_562_373_095)])]
+    #[case(exponential(0, 0, 0.0, &[1, 2, 1], &[]), &[(0.5, std::f64::consts::SQRT_2)])]
+    #[case(exponential(0, 0, 0.0, &[], &[1, 2, 1]), &[(0.5, -std::f64::consts::SQRT_2)])]
     #[case(exponential(0, 0, 0.0, &[1, 2, 1], &[1, 2, 1]), &[(0.5, 0.5)])]
     #[case(exponential(0, 1, 0.5, &[], &[]), &[(0.5, 0.0)])]
     #[case(exponential(0, 2, 0.001, &[2, 3, 0, 1, 4], &[]), &[
