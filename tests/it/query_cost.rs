@@ -38,7 +38,7 @@ fn logs_of(day: u64, hour: u64) -> String {
             })
         })
         .collect();
-    let service = if day % 2 == 0 { "cart" } else { "checkout" };
+    let service = if day.is_multiple_of(2) { "cart" } else { "checkout" };
     json!({ "resourceLogs": [{
         "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] },
         "scopeLogs": [{ "logRecords": records }],

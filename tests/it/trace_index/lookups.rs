@@ -15,8 +15,11 @@ async fn send(server: &Server, path: &str, body: String) {
     assert!(response.status().is_success(), "{}", response.text().await.unwrap());
 }
 
+/// Days of each table.
+type Days = Vec<(&'static str, &'static [u64])>;
+
 /// What each query answers, and the days of each table that it reads.
-fn questions() -> Vec<(String, Value, Vec<(&'static str, &'static [u64])>)> {
+fn questions() -> Vec<(String, Value, Days)> {
     let count = |rest: &str| format!("select count(*) as n from {rest}");
     let n = |n: i64| json!([{ "n": n }]);
     vec![
