@@ -22,11 +22,11 @@ pub(super) const CHECKPOINT_EVERY: u64 = 50;
 /// Bytes of commits that a table's handle keeps.
 const KEPT_COMMITS: usize = 8 << 20;
 
-/// The log of a table; touches nothing.
-pub(super) fn log_store(root: &LakeRoot, table: &str) -> Result<LogStoreRef> {
-    // Opening and refreshing read each commit more than once.
+/// The log of a table, in which the objects that `is_whole` picks are read by one request each; touches nothing.
+pub(super) fn log_store(root: &LakeRoot, table: &str, is_whole: fn(&Path) -> bool) -> Result<LogStoreRef> {
+    // Opening and refreshing read each commit more than once, and a checkpoint in a dozen parts.
     let kept = Arc::new(KeptObjects::new(KEPT_COMMITS));
-    let top: Arc<dyn ObjectStore> = Arc::new(WholeObjects::new(Arc::clone(root.store()), kept, is_commit));
+    let top: Arc<dyn ObjectStore> = Arc::new(WholeObjects::new(Arc::clone(root.store()), kept, is_whole));
     let log = Arc::new(PrefixStore::new(Arc::clone(&top), root.table_path(table)?));
     Ok(default_logstore(log, top, &root.table_url(table)?, &StorageConfig::default()))
 }
@@ -95,7 +95,7 @@ pub(super) async fn checkpoint(log_store: &LogStoreRef, version: u64) -> Result<
 }
 
 /// A commit or a checkpoint: its name begins with the version.
-fn is_log_file(location: &Path) -> bool {
+pub(super) fn is_log_file(location: &Path) -> bool {
     let name = location.filename().unwrap_or_default();
     let version = name.split('.').next().unwrap_or_default();
     let complete = name.ends_with(".json") || name.ends_with(".parquet");
@@ -103,6 +103,6 @@ fn is_log_file(location: &Path) -> bool {
 }
 
 /// A commit: written once, under a name that no other content ever has.
-fn is_commit(location: &Path) -> bool {
+pub(super) fn is_commit(location: &Path) -> bool {
     is_log_file(location) && location.extension() == Some("json")
 }

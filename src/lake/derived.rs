@@ -13,7 +13,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use object_store::ObjectStore;
 
-use super::delta_log::{checkpoint, compare_and_swap, create_table, has_log, has_version, log_store};
+use super::delta_log::{checkpoint, compare_and_swap, create_table, has_log, has_version, is_log_file, log_store};
 use super::location::LakeRoot;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -89,7 +89,8 @@ impl DerivedSnapshot {
 impl DerivedTable {
     /// The table's handle; touches nothing.
     pub fn new(root: &LakeRoot, spec: DerivedTableSpec) -> Result<Self> {
-        Ok(Self { spec, log_store: log_store(root, spec.name)?, store: root.table_store(spec.name)? })
+        // Its checkpoints are small, and written by the one who committed their version.
+        Ok(Self { spec, log_store: log_store(root, spec.name, is_log_file)?, store: root.table_store(spec.name)? })
     }
 
     /// The store as seen from the table's folder.

@@ -23,7 +23,9 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use object_store::ObjectStore;
 
-use super::delta_log::{CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, log_store};
+use super::delta_log::{
+    CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, is_commit, log_store,
+};
 use super::files::LiveFiles;
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
@@ -99,7 +101,11 @@ pub struct AppendTxn {
 impl LakeTable {
     /// The table's handle; touches nothing.
     pub fn new(root: &LakeRoot, signal: Signal) -> Result<Self> {
-        Ok(Self { signal, log_store: log_store(root, signal.table())?, store: root.table_store(signal.table())? })
+        Ok(Self {
+            signal,
+            log_store: log_store(root, signal.table(), is_commit)?,
+            store: root.table_store(signal.table())?,
+        })
     }
 
     /// The signal it holds.
