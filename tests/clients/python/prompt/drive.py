@@ -42,20 +42,16 @@ def many_lines():
 
 def completion():
     terminal = start()
-    terminal.type("select count(*) as total from lo" + TAB)
-    terminal.expect("from logs")
+    terminal.complete("select count(*) as total from lo", "from logs")
     shown = terminal.ask(";", r"1 row ")
     assert re.search(r"\| +10 \|", shown), shown
-    terminal.type("select attributes['num" + TAB)
-    terminal.expect(r"attributes\['number'\]")
+    terminal.complete("select attributes['num", r"attributes\['number'\]")
     shown = terminal.ask(" as n from logs order by attributes['number']::int desc limit 1;", r"1 row ")
     assert "| 9 |" in shown, shown
-    terminal.type("select resource_attributes['serv" + TAB)
-    terminal.expect(r"resource_attributes\['service\.name'\]")
+    terminal.complete("select resource_attributes['serv", r"resource_attributes\['service\.name'\]")
     terminal.type(CTRL_C)
     terminal.prompt()
-    terminal.type("\\form" + TAB)
-    terminal.expect(r"\\format")
+    terminal.complete("\\form", r"\\format")
     terminal.type(CTRL_C)
     terminal.prompt()
     assert terminal.leave() == 0

@@ -19,6 +19,10 @@ PROMPT = "telestrata> "
 UP, TAB, CTRL_C, CTRL_D, ENTER = "\x1b[A", "\t", "\x03", "\x04", "\r"
 
 
+class WaitedTooLong(AssertionError):
+    pass
+
+
 class Terminal:
     def __init__(self, argv, env, columns=80, lines=24):
         self.child, self.master = pty.fork()
@@ -43,9 +47,20 @@ class Terminal:
         self.raw += self.decoder.decode(data)
         return bool(data)
 
-    def expect(self, pattern, escapes=False):
+    def complete(self, text, pattern):
+        """Types a text and TAB, again where nothing was known yet: a person does not wait for what is fetched either."""
+        self.type(text)
+        for _ in range(PATIENCE_SECONDS // 3):
+            self.type(TAB)
+            try:
+                return self.expect(pattern, patience=3)
+            except WaitedTooLong:
+                continue
+        return self.expect(pattern)
+
+    def expect(self, pattern, escapes=False, patience=PATIENCE_SECONDS):
         """What was shown since the last call, up to the pattern. Escapes are left out unless they are looked for."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience
         while True:
             new = self.raw[self.seen:]
             text = new if escapes else ESCAPES.sub("", new)
@@ -58,7 +73,7 @@ class Terminal:
                 if not self.read(deadline):
                     raise AssertionError(f"the program ended before it showed {pattern!r}:\n{text}")
             except TimeoutError:
-                raise AssertionError(f"waited too long for {pattern!r}:\n{text}") from None
+                raise WaitedTooLong(f"waited too long for {pattern!r}:\n{text}") from None
 
     def prompt(self):
         return self.expect(re.escape(PROMPT))
