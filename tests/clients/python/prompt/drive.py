@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.request
 
-from terminal import CTRL_C, ENTER, TAB, UP, Terminal
+from terminal import CTRL_C, ENTER, UP, Terminal
 
 scenario, program, home, *flags = sys.argv[1:]
 work = os.path.join(home, "work")
