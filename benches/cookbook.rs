@@ -42,7 +42,9 @@ fn main() {
         let trace = || newest_trace(&program, &lake);
         let sql = if question.contains("YOUR TRACE") { question.replace("YOUR TRACE", &trace()) } else { question };
         let ask = |sql: &str, format: &str| {
-            run(Command::new(&program).args(["sql", "--format", format, "--lake"]).arg(&lake).arg(sql))
+            let file = folder.path().join("question.sql");
+            std::fs::write(&file, sql).expect("written");
+            run(Command::new(&program).args(["sql", "--format", format, "--lake"]).arg(&lake).arg("-f").arg(file))
         };
         let started = Instant::now();
         let rows = ask(&sql, "ndjson").lines().count();

@@ -1,7 +1,8 @@
 //! Immutable objects, each fetched whole by one request and kept: where requests cost more than bytes.
 //!
 //! Guarantees: only objects that never change under their name are kept (Delta's commits, data files); what is kept
-//! is bounded, the oldest leaves first; an object that was not read to its end is not kept.
+//! is bounded, the oldest leaves first; an object that was not read to its end is not kept. Who asks for an object that
+//! is being fetched waits for it.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -22,7 +23,11 @@ use object_store::{
 pub struct KeptObjects {
     max_bytes: usize,
     kept: Mutex<Kept>,
+    /// Held by who fetches an object.
+    turns: Mutex<HashMap<Path, Turn>>,
 }
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -35,7 +40,7 @@ struct Kept {
 impl KeptObjects {
     /// Room for so many bytes.
     pub fn new(max_bytes: usize) -> Self {
-        Self { max_bytes, kept: Mutex::default() }
+        Self { max_bytes, kept: Mutex::default(), turns: Mutex::default() }
     }
 
     fn get(&self, location: &Path) -> Option<(ObjectMeta, Bytes)> {
@@ -60,6 +65,12 @@ impl KeptObjects {
         }
     }
 
+    fn turn(&self, location: &Path) -> Turn {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(location.clone()).or_default())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         // A cache: whatever a panic left in it is still true.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -81,6 +92,11 @@ impl WholeObjects {
     }
 
     async fn whole(&self, location: &Path) -> Result<(ObjectMeta, Bytes)> {
+        if let Some(kept) = self.kept.get(location) {
+            return Ok(kept);
+        }
+        let turn = self.kept.turn(location);
+        let _held = turn.lock().await;
         if let Some(kept) = self.kept.get(location) {
             return Ok(kept);
         }
