@@ -29,7 +29,7 @@
 -- one on `service_name`. With `signal = 'log'` spans are not read, and the other way round. Metrics are read
 -- twice, the points of one name only.
 WITH
-records AS (
+metric_at_records AS (
     SELECT
         trace_id,
         time,
@@ -43,24 +43,8 @@ records AS (
         duration_nano / 1e6 AS duration_ms,
         status_message AS text,
         attributes
-    FROM (
-        SELECT
-            trace_id,
-            time,
-            time_nanos,
-            service_name,
-            span_id,
-            first_value(k8s_pod_name) AS k8s_pod_name,
-            first_value(service_instance_id) AS service_instance_id,
-            first_value(host_name) AS host_name,
-            first_value(name) AS name,
-            first_value(status_code) AS status_code,
-            first_value(duration_nano) AS duration_nano,
-            first_value(status_message) AS status_message,
-            first_value(attributes) AS attributes
-        FROM spans
-        GROUP BY trace_id, time, time_nanos, service_name, span_id
-    ) AS distinct_spans
+    FROM spans
+    QUALIFY row_number() OVER (PARTITION BY service_name, time, time_nanos, trace_id, span_id) = 1
 
     UNION ALL
 
@@ -81,7 +65,7 @@ records AS (
 ),
 
 -- One row a service, instance and moment; equal points of a series count once.
-points AS (
+metric_at_points AS (
     SELECT
         service_name,
         instance,
@@ -136,11 +120,11 @@ FROM (
                     'unit', of_service.unit
                 )
         END AS point
-    FROM records
-    ASOF JOIN points AS own
+    FROM metric_at_records AS records
+    ASOF JOIN metric_at_points AS own
         MATCH_CONDITION (records.time >= own.time AND records.time - own.time <= $tolerance)
         ON records.service_name = own.service_name AND records.instance = own.instance
-    ASOF JOIN points AS of_service
+    ASOF JOIN metric_at_points AS of_service
         MATCH_CONDITION (records.time >= of_service.time AND records.time - of_service.time <= $tolerance)
         ON records.service_name = of_service.service_name
 ) AS matched

@@ -1,7 +1,8 @@
 -- Which dependency makes checkouts slow?
 --
 -- For each call that a trace of a checkout made to another service, database or API: how much of the checkout's time
--- it took, over the last hour.
+-- it took, over the last hour. A call to a service contains the calls that it makes in turn: of nearly equal rows the last is
+-- the one to look at.
 WITH checkouts AS (
     SELECT trace_id, duration_ms
     FROM requests

@@ -83,13 +83,20 @@ const SERVER_IMPORT_SHARE: usize = 16;
 /// Stack of a thread that plans queries: deep expressions are visited, and let go of, by recursion.
 pub(super) const QUERY_STACK_BYTES: usize = 64 << 20;
 
+/// Threads for queries, a core.
+const THREADS_A_CORE: usize = 8;
+
 /// Queries have threads of their own, so that a heavy one does not hold up acknowledgements.
 #[derive(Debug)]
 struct QueryThreads(Option<tokio::runtime::Runtime>);
 
 impl QueryThreads {
     fn start() -> Result<(Self, tokio::runtime::Handle)> {
+        // More than there are cores: a join that computes long between two batches keeps its threads, and other queries
+        // then share the cores with it by time, which the machine sees to.
+        let threads = THREADS_A_CORE * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
             .thread_name("query")
             .thread_stack_size(QUERY_STACK_BYTES)
             .enable_all()

@@ -65,8 +65,8 @@ use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
 use crate::trace_index::TraceIndex;
 
-const CATALOG: &str = "telestrata";
-const SCHEMA: &str = "public";
+pub(super) const CATALOG: &str = "telestrata";
+pub(super) const SCHEMA: &str = "public";
 
 /// Batches that wait for a slow reader, at most.
 const BATCHES_IN_FLIGHT: usize = 2;

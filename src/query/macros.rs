@@ -3,8 +3,11 @@
 //! ```text
 //! FROM trace_tree('ab..') AS t    -->    FROM (SELECT * FROM (the macro's SELECT, $trace_id = 'ab..') AS trace_tree) AS t
 //! ```
-//! The planner then sees a subquery like any other: filters go through it, and `$1` of the query may be an argument.
+//! The planner then sees a subquery like any other: filters go through it, and `$1` of the query may be an argument. What
+//! a macro reads is its own matter: its tables are written with their full names, which no WITH of the query reaches, and
+//! an argument is a value, which names no column that the macro could take for its own.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
@@ -13,6 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, TableFunctionArgs, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::engine::{CATALOG, SCHEMA};
 use super::sql_objects::{Parameter, SqlObject, SqlObjects};
 use super::statement::{parse, parse_expression};
 use crate::error::{Error, Result};
@@ -53,6 +57,11 @@ pub(super) fn placeholders(statement: &Statement) -> Vec<String> {
         let _ = Visit::visit(&*statement, &mut names);
     }
     names.0
+}
+
+/// Whether a statement is a SELECT, or several put together.
+pub(super) fn is_query(statement: &Statement) -> bool {
+    matches!(statement, Statement::Statement(statement) if matches!(**statement, SqlStatement::Query(_)))
 }
 
 /// `name` of `$name`.
@@ -103,6 +112,11 @@ impl Expansion<'_> {
         }
         let values = bind(object, &args.args)?;
         let mut statement = parse(&object.sql)?;
+        if let Some(statement) = sql_of(&mut statement) {
+            let mut own = OwnNames::default();
+            let _ = Visit::visit(&*statement, &mut own);
+            let _ = VisitMut::visit(statement, &mut FullNames { own: &own.0, objects: self.objects });
+        }
         let mut filled = Filling { values: &values };
         if let Some(statement) = sql_of(&mut statement) {
             let _ = VisitMut::visit(statement, &mut filled);
@@ -116,6 +130,62 @@ impl Expansion<'_> {
             None => own,
             Some(alias) => derived(Box::new(select_all_from(own)?), Some(alias)),
         })
+    }
+}
+
+/// The names that a statement's WITHs give.
+#[derive(Default)]
+struct OwnNames(HashSet<String>);
+
+impl Visitor for OwnNames {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.0.extend(tables.map(|table| table.alias.name.value.clone()));
+        ControlFlow::Continue(())
+    }
+}
+
+/// Gives tables and views their full names.
+struct FullNames<'a> {
+    own: &'a HashSet<String>,
+    objects: &'a SqlObjects,
+}
+
+impl VisitorMut for FullNames<'_> {
+    type Break = ();
+
+    fn pre_visit_relation(&mut self, name: &mut ObjectName) -> ControlFlow<()> {
+        if let [table] = name.0.as_slice()
+            && let Some(table) = table.as_ident()
+            && !self.own.contains(&table.value)
+            && macro_named(self.objects, name).is_none()
+        {
+            *name = ObjectName::from(vec![Ident::new(CATALOG), Ident::new(SCHEMA), table.clone()]);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// What of an argument is no value: a column or a query.
+fn not_a_value(argument: &Expr) -> Option<String> {
+    struct Parts;
+    impl Visitor for Parts {
+        type Break = String;
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
+            match expr {
+                Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(format!("the column {expr}")),
+                Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => {
+                    ControlFlow::Break("a query".to_owned())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    match Visit::visit(argument, &mut Parts) {
+        ControlFlow::Break(what) => Some(what),
+        ControlFlow::Continue(()) => None,
     }
 }
 
@@ -140,6 +210,9 @@ fn bind(object: &SqlObject, args: &[FunctionArg]) -> Result<Vec<(String, Expr)>>
             }
             other => return Err(wrong(format!("`{other}` is no argument of {}", object.name))),
         };
+        if let Some(what) = not_a_value(value) {
+            return Err(wrong(format!("{} takes values, not {what}: ask for it first", object.name)));
+        }
         let slot = name.and_then(|name| values.iter_mut().find(|(known, _)| *known == name));
         match slot {
             Some((_, slot @ None)) => *slot = Some(value.clone()),
@@ -190,4 +263,42 @@ fn select_all_from(factor: TableFactor) -> Result<Query> {
         from.relation = factor;
     }
     Ok(*query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expanded(sql: &str) -> Result<String> {
+        let mut statement = parse(sql)?;
+        expand(&mut statement, &SqlObjects::built_in()?)?;
+        Ok(statement.to_string())
+    }
+
+    #[rstest::rstest]
+    #[case("select * from trace_tree('ab')", "FROM telestrata.public.spans")]
+    #[case("with spans as (select 1) select * from trace_tree('ab')", "FROM telestrata.public.spans")]
+    #[case("select * from trace_tree(trace_id => $1) as t", "trace_id = ($1)")]
+    #[case("select * from metric_at('cpu', INTERVAL '1 minute')", "<= (INTERVAL '1 minute')")]
+    #[case("select * from metric_at('cpu')", "(metric_at_records AS records ASOF")]
+    #[case("select * from attribute_values('logs', 'k', until => now())", "(now())")]
+    fn a_call_is_a_subquery(#[case] sql: &str, #[case] expected: &str) {
+        let text = expanded(sql).unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[rstest::rstest]
+    #[case("trace_tree()", "trace_tree needs trace_id")]
+    #[case("trace_tree('a', 'b')", "no parameter for `'b'`")]
+    #[case("trace_tree(id => 'a')", "it is called trace_tree(trace_id)")]
+    #[case("trace_tree('a', trace_id => 'b')", "given trace_id twice")]
+    // Pasted into the macro, these would be columns of its own.
+    #[case("trace_tree(trace_id)", "not the column trace_id")]
+    #[case("trace_tree(s.trace_id)", "not the column s.trace_id")]
+    #[case("trace_tree(upper(name))", "not the column name")]
+    #[case("trace_tree((select max(trace_id) from spans))", "not a query")]
+    fn a_wrong_call_says_how_it_is_called(#[case] call: &str, #[case] expected: &str) {
+        let error = expanded(&format!("select * from {call}")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }

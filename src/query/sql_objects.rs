@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::macros::placeholders;
+use super::macros::{is_query, placeholders};
 use super::statement::parse;
 use crate::error::{Error, Result};
 use crate::model::signal::Signal;
@@ -93,6 +93,9 @@ impl SqlObject {
             None => return Err(Error::config("it has no head comment; say in it what one row means")),
         };
         let object = Self { name, parameters, sql, file };
+        if !is_query(&parse(&object.sql)?) {
+            return Err(Error::config("it is no SELECT; a view or a macro is one"));
+        }
         let known = object.parameters.iter().flatten().map(|parameter| parameter.name.as_str()).collect::<Vec<_>>();
         for name in placeholders(&parse(&object.sql)?) {
             if !known.contains(&name.as_str()) {
@@ -279,6 +282,8 @@ mod tests {
     #[case("mine.sql", "SELECT 1", "no head comment")]
     #[case("mine.sql", "-- One.\nSELECT 1 +", "mine.sql:2:")]
     #[case("mine.sql", "-- One.\nSELECT $x", "no parameter")]
+    #[case("mine.sql", "-- One.\nDELETE FROM spans", "no SELECT")]
+    #[case("mine.sql", "-- One.\nEXPLAIN SELECT 1", "no SELECT")]
     #[case("mine.sql", "-- One.\nSELECT 1; SELECT 2", "one statement")]
     #[case("logs.sql", "-- One.\nSELECT 1", "name of a table")]
     #[case("traces.sql", "-- One.\nSELECT 1", "already")]

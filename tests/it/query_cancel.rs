@@ -80,7 +80,10 @@ async fn an_id_may_be_in_json_and_must_be_one() {
 async fn ctrl_c_stops_the_query_on_the_server(#[case] query: &str) {
     let server = TestServer::start().await;
     let url = server.api("");
-    let mut asking = telestrata()
+    // A shell's background job, as the tests may be, ignores SIGINT, and so would its children.
+    let mut asking = Command::new("env")
+        .arg("--default-signal=INT")
+        .arg(telestrata().get_program())
         .args(["sql", "--connect", &url, "--format", "csv", query])
         .stdout(Stdio::null())
         .stderr(Stdio::null())

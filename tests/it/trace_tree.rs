@@ -152,6 +152,10 @@ async fn a_dirty_trace_is_a_tree_with_a_critical_path_hot_and_cold() {
     assert_eq!(none, Vec::<Value>::new());
     let none = server.sql(&format!("select * from critical_path('{}')", trace_id(9))).await;
     assert_eq!(none, Vec::<Value>::new());
+    // What the query calls `spans` is no matter of the macro's.
+    let beside = format!("with spans as (select 1) select count(*) from trace_tree('{}'), spans", trace_id(1));
+    let tree = server.number(&format!("select count(*) from trace_tree('{}')", trace_id(1))).await;
+    assert_eq!((server.number(&beside).await, tree > 3), (tree, true));
     // Joined with what else there is, and over both traces at once.
     let joined = format!(
         "select count(*) from trace_tree('{}') t join spans s on s.trace_id = t.trace_id and s.span_id = t.span_id and s.service_name = t.service_name",

@@ -30,7 +30,7 @@ pub(super) const DELTA_VALUE: Description = Description {
         for the second of two points of one series and time, for gauges, and for NULL, NaN and infinite values. Sums of it by any \
         bucket of time lack nothing but that first step: ask from a while before the first bucket.",
     source: "as of increase",
-    example: "SELECT time_bucket('1m', time) AS t, sum(growth) AS requests\nFROM (SELECT time, delta_value() OVER (PARTITION BY series_id) AS growth FROM metrics WHERE metric_name = 'http.server.request.count')\nGROUP BY t ORDER BY t",
+    example: "SELECT time_bucket('1m', time) AS t, sum(growth) AS orders\nFROM (SELECT time, delta_value() OVER (PARTITION BY series_id) AS growth FROM metrics WHERE metric_name = 'shop.orders.placed')\nGROUP BY t ORDER BY t",
     short: Some(Short { given: 0, columns: SUM_COLUMNS }),
 };
 

@@ -35,7 +35,7 @@ pub(super) const INCREASE: Description = Description {
         fall. A point that is stored twice counts once (the larger value of two). Gauges, NULL, NaN and infinite values do not count; \
         NULL where no growth is known. Memory: some 50 bytes a point of the group.",
     source: "OpenTelemetry's metrics data model, Resets and Gaps; Prometheus' increase(), without its extrapolation",
-    example: "SELECT service_name, increase() AS requests FROM metrics\nWHERE metric_name = 'http.server.request.count' AND time >= now() - INTERVAL '1 day' GROUP BY service_name",
+    example: "SELECT service_name, increase() AS orders FROM metrics\nWHERE metric_name = 'shop.orders.placed' AND time >= now() - INTERVAL '1 day' GROUP BY service_name",
     short: Some(Short { given: 0, columns: SUM_COLUMNS }),
 };
 
@@ -51,7 +51,7 @@ pub(super) const RATE: Description = Description {
         half a step otherwise; not before a start that is known, nor below zero. So series that are sampled at different seconds add up \
         right, and one that lived for an hour of a month does not count as if for the month. NULL where no growth is known.",
     source: "Prometheus' rate(), extrapolation included, with the group's own time as the range",
-    example: "SELECT time_bucket('5m', time) AS t, service_name, rate() AS per_second FROM metrics\nWHERE metric_name = 'http.server.request.count' GROUP BY t, service_name ORDER BY t",
+    example: "SELECT time_bucket('5m', time) AS t, service_name, rate() AS per_second FROM metrics\nWHERE metric_name = 'shop.orders.placed' GROUP BY t, service_name ORDER BY t",
     short: Some(Short { given: 0, columns: SUM_COLUMNS }),
 };
 

@@ -24,7 +24,8 @@ pub(super) const DESCRIPTION: Description = Description {
     meaning: "Whether a trace is among the share `probability` (0 to 1) of all traces, chosen by its id: the same traces in \
         every table, query and OpenTelemetry sampler, and those of a smaller share are among those of a larger one. NULL for a NULL \
         trace id or one that is no hex, so that a WHERE leaves such rows out. Counts over a sample times `1 / probability` estimate \
-        those over all, if the ids are random in their last 7 bytes.",
+        those over all, if the ids are random in their last 7 bytes and the sender kept all: where it sampled by the same rule (`adjusted_count`), \
+        those that are left are fewer than it seems.",
     source: "OpenTelemetry's consistent probability sampling (OTEP 235) and W3C Trace Context level 2: the last 56 bits of the \
         id against the threshold (1 - p) * 2^56",
     example: "SELECT count(*) * 100 FROM spans WHERE sample(trace_id, 0.01)",
