@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::import::{FileFormat, ImportOutcome, ImportSettings, Importer, Input, RejectedRecord, resolve};
 use crate::model::signal::Signal;
-use crate::trace_index::catch_up;
+use crate::trace_index::{INDEXER_SHARE, catch_up};
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
@@ -151,9 +151,6 @@ pub(super) fn import_settings(config: &Config, max_bytes: usize) -> ImportSettin
     }
 }
 
-/// The part of the memory limit that the trace index is made in.
-const INDEXER_SHARE: usize = 32;
-
 /// What is to be imported.
 struct Work {
     inputs: Vec<(Input, FileFormat)>,
@@ -191,7 +188,7 @@ impl Work {
             bar.finish_and_clear();
         }
         // What is stored is stored: without the index, a trace id is looked for in more files.
-        if let Err(error) = catch_up(&config.lake, config.memory_limit / INDEXER_SHARE).await {
+        if let Err(error) = catch_up(&config.lake, config.ingest.max_hot_bytes / INDEXER_SHARE).await {
             tracing::warn!(%error, "the trace index was not brought up to the tables; the next import or server does it");
         }
         self.rejects.map_or(Ok(()), Rejects::finish)?;

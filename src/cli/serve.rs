@@ -93,7 +93,7 @@ struct QueryThreads(Option<tokio::runtime::Runtime>);
 impl QueryThreads {
     fn start() -> Result<(Self, tokio::runtime::Handle)> {
         // More than there are cores: a join that computes long between two batches keeps its threads, and other queries
-        // then share the cores with it by time, which the machine sees to.
+        // then share the cores with it by time.
         let threads = THREADS_A_CORE * std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(threads)

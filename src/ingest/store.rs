@@ -21,14 +21,11 @@ use crate::metrics::{ByReason, Metrics};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 use crate::otlp::{DecodeError, DecodeReport, RequestMeta, decode};
-use crate::trace_index::Indexer;
+use crate::trace_index::{INDEXER_SHARE, Indexer};
 use crate::wal::{Group, OpenedWal, RecordHeader, Wal, WalError, WalSeq, WalSettings, WriterId};
 
 /// Rejections that a reply's message spells out.
 const SPELLED_OUT: usize = 3;
-
-/// The trace index is made in this part of the memory for hot rows.
-const INDEXER_SHARE: usize = 8;
 
 /// How a store takes and flushes.
 #[derive(Debug, Clone)]

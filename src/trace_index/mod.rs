@@ -22,6 +22,9 @@ mod sighting;
 pub use indexer::{Indexer, Live, Step, catch_up};
 pub use lookup::TraceIndex;
 
+/// The index is made in this part of the memory for hot rows.
+pub const INDEXER_SHARE: usize = 8;
+
 use serde_json::{Value, json};
 
 use crate::lake::{DerivedTableSpec, LiveFile};
