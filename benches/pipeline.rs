@@ -36,7 +36,20 @@ fn main() {
         std::env::var("TELESTRATA_BENCH_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_telestrata").to_owned());
     let mut server = Command::new(program)
         .current_dir(folder.path())
-        .args(["serve", "--otlp-grpc", "off", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0", "--ready-file"])
+        .args([
+            "serve",
+            "--otlp-grpc",
+            "off",
+            "--otlp-http",
+            "127.0.0.1:0",
+            "--http",
+            "127.0.0.1:0",
+            "--flight",
+            "off",
+            "--postgres",
+            "off",
+            "--ready-file",
+        ])
         .arg(&ready)
         .stdout(Stdio::null())
         .spawn()

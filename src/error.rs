@@ -16,6 +16,12 @@ pub enum ErrorKind {
     TooLarge,
     /// The thing named does not exist.
     NotFound,
+    /// The thing named is there already, or is another's: choose another name.
+    Conflict,
+    /// Show credentials, or others.
+    Unauthenticated,
+    /// Ask someone who may, or for the role.
+    Forbidden,
     /// The query hit one of its budgets: narrow it, or raise the budget.
     BudgetExceeded,
     /// Somebody stopped it: ask again if it is still wanted.
@@ -29,6 +35,54 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The kind's name in `type` of a problem and in the metrics. Clients may rely on it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Invalid => "invalid",
+            Self::TooLarge => "too_large",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::Cancelled => "cancelled",
+            Self::Config => "config",
+            Self::Damaged => "damaged",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The SQLSTATE that tells a client the same (PostgreSQL, appendix A).
+    pub const fn sqlstate(self) -> &'static str {
+        match self {
+            // cannot_connect_now
+            Self::Unavailable => "57P03",
+            // syntax_error_or_access_rule_violation
+            Self::Invalid => "42000",
+            // program_limit_exceeded
+            Self::TooLarge => "54000",
+            // undefined_object
+            Self::NotFound => "42704",
+            // duplicate_object
+            Self::Conflict => "42710",
+            // invalid_password
+            Self::Unauthenticated => "28P01",
+            // insufficient_privilege
+            Self::Forbidden => "42501",
+            // configuration_limit_exceeded
+            Self::BudgetExceeded => "53400",
+            // query_canceled
+            Self::Cancelled => "57014",
+            // config_file_error
+            Self::Config => "F0000",
+            // data_corrupted
+            Self::Damaged => "XX001",
+            // internal_error
+            Self::Internal => "XX000",
+        }
+    }
+
     /// The HTTP status that tells a client the same.
     pub const fn http_status(self) -> u16 {
         match self {
@@ -36,6 +90,9 @@ impl ErrorKind {
             Self::Invalid => 400,
             Self::TooLarge => 413,
             Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
             Self::BudgetExceeded => 422,
             // nginx's "client closed request": no registered status says that a request was withdrawn.
             Self::Cancelled => 499,
@@ -50,6 +107,9 @@ impl ErrorKind {
             Self::Invalid => tonic::Code::InvalidArgument,
             Self::TooLarge | Self::BudgetExceeded => tonic::Code::ResourceExhausted,
             Self::NotFound => tonic::Code::NotFound,
+            Self::Conflict => tonic::Code::AlreadyExists,
+            Self::Unauthenticated => tonic::Code::Unauthenticated,
+            Self::Forbidden => tonic::Code::PermissionDenied,
             Self::Cancelled => tonic::Code::Cancelled,
             // Not DATA_LOSS: an OTLP client would retry that.
             Self::Config | Self::Damaged => tonic::Code::FailedPrecondition,
@@ -64,6 +124,9 @@ impl ErrorKind {
             Self::Invalid => "the request is not valid",
             Self::TooLarge => "the request is too large",
             Self::NotFound => "not found",
+            Self::Conflict => "already there",
+            Self::Unauthenticated => "credentials are needed",
+            Self::Forbidden => "not allowed",
             Self::BudgetExceeded => "a query budget was exceeded",
             Self::Cancelled => "the query was cancelled",
             Self::Config => "the configuration does not work",

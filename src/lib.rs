@@ -20,6 +20,7 @@
 //!
 //! Dependencies point one way: `cli`, `server` -> `ingest`, `query` -> `buffer`, `wal`, `lake` -> `model`.
 
+pub mod auth;
 pub mod buffer;
 pub mod cli;
 pub mod config;

@@ -95,7 +95,7 @@ impl Demo {
         let folder = |name: &str| self.folder.join(name).display().to_string();
         layers.set_flag("lake", Some(&folder("lake")));
         layers.set_flag("wal", Some(&folder("wal")));
-        for door in ["otlp_grpc", "otlp_http", "http"] {
+        for door in ["otlp_grpc", "otlp_http", "http", "flight", "postgres"] {
             layers.set_flag(door, Some("127.0.0.1:0"));
         }
         Config::from_layers(&layers)

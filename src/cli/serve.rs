@@ -37,6 +37,14 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR|off")]
     http: Option<String>,
 
+    /// Address of the Arrow Flight SQL door, or off [default: 127.0.0.1:8711]
+    #[arg(long, value_name = "ADDR|off")]
+    flight: Option<String>,
+
+    /// Address of the PostgreSQL door, or off [default: 127.0.0.1:8712]
+    #[arg(long, value_name = "ADDR|off")]
+    postgres: Option<String>,
+
     /// Write the doors' addresses to this file as JSON once ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -49,6 +57,8 @@ impl Serve {
         layers.set_flag("otlp_grpc", self.otlp_grpc.as_deref());
         layers.set_flag("otlp_http", self.otlp_http.as_deref());
         layers.set_flag("http", self.http.as_deref());
+        layers.set_flag("flight", self.flight.as_deref());
+        layers.set_flag("postgres", self.postgres.as_deref());
         let config = Config::from_layers(&layers)?;
         let stop = stop_signals()?;
         let server = LocalServer::start(&config).await?;
@@ -127,6 +137,8 @@ impl LocalServer {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),
             http: config.http.address(),
+            flight: config.flight.address(),
+            postgres: config.postgres.address(),
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
             config: config.described.clone(),
@@ -138,12 +150,14 @@ impl LocalServer {
     }
 
     /// Each door by its name in the ready file, and its address.
-    pub(super) fn doors(&self) -> [(&'static str, Option<String>); 3] {
+    pub(super) fn doors(&self) -> [(&'static str, Option<String>); 5] {
         let addresses = self.running.addresses();
         [
             ("otlp_grpc", addresses.otlp_grpc.map(|address| address.to_string())),
             ("otlp_http", addresses.otlp_http.map(|address| address.to_string())),
             ("http", addresses.http.map(|address| address.to_string())),
+            ("flight", addresses.flight.map(|address| address.to_string())),
+            ("postgres", addresses.postgres.map(|address| address.to_string())),
         ]
     }
 

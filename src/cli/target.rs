@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{LakeRoot, LakeTable, TableSnapshot};
 use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
-use crate::query::{Pinned, QueryEngine, QueryStream};
+use crate::query::{Pinned, QueryEngine, QueryStream, Question, Supervision};
 use crate::wal::WalSeq;
 
 /// A lake, or a server.
@@ -139,7 +139,7 @@ impl LocalLake {
 
     async fn query(&self, sql: &str) -> Result<QueryStream> {
         let tables = self.tables(&self.engine.signals_read(sql)?).await?;
-        self.engine.run(Pinned(tables), sql, Vec::new()).await
+        self.engine.run(Pinned(tables), Question::new(sql), Supervision::default()).await
     }
 }
 

@@ -30,6 +30,8 @@ pub const KEYS: &[Key] = &[
     key("otlp_grpc", r#""127.0.0.1:4317""#, "address of the OTLP/gRPC door, or off"),
     key("otlp_http", r#""127.0.0.1:4318""#, "address of the OTLP/HTTP door, or off"),
     key("http", r#""127.0.0.1:8710""#, "address of the HTTP API, or off"),
+    key("flight", r#""127.0.0.1:8711""#, "address of the Arrow Flight SQL door, or off"),
+    key("postgres", r#""127.0.0.1:8712""#, "address of the PostgreSQL door, or off"),
     key(
         "store.endpoint",
         "",

@@ -106,6 +106,10 @@ pub struct Config {
     pub otlp_http: Bind,
     /// The HTTP API.
     pub http: Bind,
+    /// The Arrow Flight SQL door.
+    pub flight: Bind,
+    /// The PostgreSQL door.
+    pub postgres: Bind,
     /// Largest OTLP request.
     pub max_request_bytes: usize,
     /// What a query may use.
@@ -182,6 +186,8 @@ impl Config {
             otlp_grpc: reader.parse("otlp_grpc")?,
             otlp_http: reader.parse("otlp_http")?,
             http: reader.parse("http")?,
+            flight: reader.parse("flight")?,
+            postgres: reader.parse("postgres")?,
             max_request_bytes,
             query,
             views: Arc::new(views(&reader)?),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
@@ -37,6 +37,7 @@ use datafusion::sql::parser::Statement;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::asked::{as_view, bound_views};
@@ -60,7 +61,7 @@ use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
-use crate::model::promoted::default_promoted;
+use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::schema::table_schema;
 use crate::model::signal::Signal;
 use crate::trace_index::TraceIndex;
@@ -82,6 +83,28 @@ pub struct QueryEngine {
     runtime: tokio::runtime::Handle,
 }
 
+impl Supervision {
+    fn end(self, outcome: Result<(), &Error>) {
+        if let Some(ended) = self.ended {
+            ended(outcome);
+        }
+    }
+}
+
+impl std::fmt::Debug for Supervision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Supervision").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A planned query, and what it was planned in.
+struct Logical {
+    plan: LogicalPlan,
+    state: SessionState,
+    orders: ViewOrders,
+    promoted: Vec<Promoted>,
+}
+
 /// What turns text into a plan.
 #[derive(Debug)]
 struct Planner {
@@ -91,6 +114,54 @@ struct Planner {
     objects: Arc<SqlObjects>,
     system: SystemTables,
     state: SessionState,
+}
+
+/// A query and how its text is meant.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// The text, one statement.
+    pub sql: String,
+    /// The values of `$1`, `$2`, ...
+    pub params: Vec<ScalarValue>,
+    /// Whose SQL it is.
+    pub dialect: Dialect,
+}
+
+/// Whose SQL a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// This program's.
+    #[default]
+    Own,
+    /// That of a PostgreSQL client: this program's, and questions to PostgreSQL's catalogue.
+    Postgres,
+}
+
+impl Question {
+    /// A query in this program's SQL, without parameters.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self { sql: sql.into(), ..Self::default() }
+    }
+}
+
+/// What is known of a query before it runs.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The columns that its rows will have.
+    pub schema: SchemaRef,
+    /// The types of `$1`, `$2`, ... in order; `None` where the query does not tell.
+    pub parameters: Vec<Option<DataType>>,
+}
+
+/// Who watches over a running query.
+#[derive(Default)]
+pub struct Supervision {
+    /// What it is called when it was cancelled.
+    pub id: String,
+    /// Cancelled to stop it.
+    pub cancel: CancellationToken,
+    /// Called once it runs no more, before its reader hears of it; dropped uncalled where its reader went away.
+    pub ended: Option<Box<dyn FnOnce(Result<(), &Error>) + Send>>,
 }
 
 /// The tables that a query sees, each at one moment.
@@ -175,24 +246,30 @@ impl QueryEngine {
         })
     }
 
-    /// Plans and starts a query over the pinned tables; `params` are the values of `$1`, `$2`, ...
+    /// Plans and starts a query over the pinned tables.
     ///
     /// # Errors
-    /// `Invalid` with the position in the query, or what running it met.
-    pub async fn run(&self, pinned: Pinned, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
-        let now = Instant::now();
-        let deadline = now.checked_add(self.budget.max_time).unwrap_or(now + FAR_AWAY);
+    /// `Invalid` with the position in the query, `Cancelled`, or what running it met.
+    pub async fn run(&self, pinned: Pinned, question: Question, supervision: Supervision) -> Result<QueryStream> {
+        let deadline = self.deadline();
         let meter = Arc::new(ScanMeter::new(self.budget.max_scan_bytes));
-        let (planner, sql, counted) = (Arc::clone(&self.planner), sql.to_owned(), Arc::clone(&meter));
-        let started = self.runtime.spawn(async move { planner.start(pinned, &sql, params, &counted).await });
-        let stream = tokio::time::timeout_at(deadline, AbortOnDropHandle::new(started))
-            .await
-            .map_err(|_| self.budget.out_of_time())?
-            .map_err(|error| Error::internal("a query died while it was planned").with_source(error))??;
+        let (planner, counted) = (Arc::clone(&self.planner), Arc::clone(&meter));
+        let planning = self.planned(deadline, async move { planner.start(pinned, question, &counted).await });
+        let planned = tokio::select! {
+            planned = planning => planned,
+            () = supervision.cancel.cancelled() => Err(cancelled(&supervision.id)),
+        };
+        let stream = match planned {
+            Ok(stream) => stream,
+            Err(error) => {
+                supervision.end(Err(&error));
+                return Err(error);
+            }
+        };
         let schema = stream.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
         let allowance = Allowance { budget: self.budget.clone(), deadline, meter };
-        self.runtime.spawn(drive(stream, sender, allowance));
+        self.runtime.spawn(drive(stream, sender, allowance, supervision));
         let batches = futures::stream::unfold(Some(receiver), async |receiver| {
             let mut receiver = receiver?;
             match receiver.recv().await {
@@ -205,6 +282,36 @@ impl QueryEngine {
         });
         Ok(QueryStream { schema, batches: batches.boxed() })
     }
+
+    /// Plans a query without running it; its parameters need no values.
+    ///
+    /// # Errors
+    /// `Invalid` with the position in the query.
+    pub async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
+        let planner = Arc::clone(&self.planner);
+        self.planned(self.deadline(), async move { planner.prepare(pinned, question).await }).await
+    }
+
+    fn deadline(&self) -> Instant {
+        let now = Instant::now();
+        now.checked_add(self.budget.max_time).unwrap_or(now + FAR_AWAY)
+    }
+
+    /// The outcome of planning, which is done on the query runtime and ends when nobody waits for it.
+    async fn planned<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        planning: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        tokio::time::timeout_at(deadline, AbortOnDropHandle::new(self.runtime.spawn(planning)))
+            .await
+            .map_err(|_| self.budget.out_of_time())?
+            .map_err(|error| Error::internal("a query died while it was planned").with_source(error))?
+    }
+}
+
+fn cancelled(id: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, format!("the query `{id}` was cancelled"))
 }
 
 /// What a running query tells its reader; the last is `End` or `Failed`.
@@ -221,19 +328,26 @@ struct Allowance {
     meter: Arc<ScanMeter>,
 }
 
-/// Runs a query to its end, the end of a budget, or the reader's departure.
-async fn drive(stream: SendableRecordBatchStream, sender: mpsc::Sender<Step>, allowance: Allowance) {
+/// Runs a query to its end, the end of a budget, its cancellation, or the reader's departure.
+async fn drive(
+    stream: SendableRecordBatchStream,
+    sender: mpsc::Sender<Step>,
+    allowance: Allowance,
+    supervision: Supervision,
+) {
     let outcome = tokio::select! {
-        outcome = tokio::time::timeout_at(allowance.deadline, give_rows(stream, &sender, &allowance)) => outcome,
+        outcome = tokio::time::timeout_at(allowance.deadline, give_rows(stream, &sender, &allowance)) => {
+            outcome.unwrap_or_else(|_| Err(allowance.budget.out_of_time()))
+        }
+        () = supervision.cancel.cancelled() => Err(cancelled(&supervision.id)),
         () = sender.closed() => return,
     };
-    let last = match outcome {
-        Ok(Ok(())) => Step::End,
-        Ok(Err(error)) => Step::Failed(error),
-        Err(_) => Step::Failed(allowance.budget.out_of_time()),
-    };
-    // A reader that has gone needs no last word.
-    let _ = sender.send(last).await;
+    // A reader that went away before the end has not been answered.
+    if sender.is_closed() {
+        return;
+    }
+    supervision.end(outcome.as_ref().map(|&()| ()));
+    let _ = sender.send(outcome.map_or_else(Step::Failed, |()| Step::End)).await;
 }
 
 async fn give_rows(
@@ -288,15 +402,56 @@ impl Planner {
     async fn start(
         &self,
         pinned: Pinned,
-        sql: &str,
-        params: Vec<ScalarValue>,
+        question: Question,
         meter: &Arc<ScanMeter>,
     ) -> Result<SendableRecordBatchStream> {
-        let statement = self.statement(sql)?;
         let reports = Arc::default();
+        let Logical { plan, state, orders, promoted } = self.plan(pinned, &question, meter, &reports).await?;
+        let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
+        let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
+        let plan = if question.params.is_empty() {
+            plan
+        } else {
+            plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?
+        };
+        let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
+        let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
+        let plan = state.create_physical_plan(&plan).await.map_err(|error| names.explain(error))?;
+        if estimated(&question.sql).is_some() {
+            return Ok(one_batch(reports.rows().map_err(|error| from_datafusion(error.into()))?));
+        }
+        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        Ok(if explains { with_reports(stream, &reports) } else { stream })
+    }
+
+    async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
+        let reports = Arc::default();
+        let meter = Arc::new(ScanMeter::new(None));
+        let plan = self.plan(pinned, &question, &meter, &reports).await?.plan;
+        let types = plan.get_parameter_types().map_err(from_datafusion)?;
+        let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        let count = types.keys().filter_map(number).max().unwrap_or(0);
+        let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
+        let schema = if estimated(&question.sql).is_some() {
+            reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
+        } else {
+            Arc::clone(plan.schema().inner())
+        };
+        Ok(Prepared { schema, parameters })
+    }
+
+    /// The plan of a query, checked to be read-only.
+    async fn plan(
+        &self,
+        pinned: Pinned,
+        question: &Question,
+        meter: &Arc<ScanMeter>,
+        reports: &Arc<ScanReports>,
+    ) -> Result<Logical> {
+        let statement = self.statement(&question.sql)?;
         let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
-        let state = self.session_over(pinned, meter, &reports)?;
-        let names = Names { sql, state: &state, objects: &self.objects, promoted: &promoted };
+        let state = self.session_over(pinned, meter, reports)?;
+        let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
         let referenced = state.resolve_table_references(&statement).map_err(from_datafusion)?;
         let all = referenced.iter().any(|reference| reference.schema() == Some("information_schema"));
         let views = if all {
@@ -310,20 +465,7 @@ impl Planner {
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
         let plan = state.statement_to_plan(statement).await.map_err(|error| names.explain(error))?;
         check_read_only(&plan)?;
-        let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
-        let plan = if params.is_empty() {
-            plan
-        } else {
-            plan.with_param_values(ParamValues::from(params)).map_err(from_datafusion)?
-        };
-        let plan = bound_views(plan, &self.objects).map_err(from_datafusion)?;
-        let explains = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_));
-        let plan = state.create_physical_plan(&plan).await.map_err(|error| names.explain(error))?;
-        if estimated(sql).is_some() {
-            return Ok(one_batch(reports.rows().map_err(|error| from_datafusion(error.into()))?));
-        }
-        let stream = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
-        Ok(if explains { with_reports(stream, &reports) } else { stream })
+        Ok(Logical { plan, state, orders, promoted })
     }
 
     fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {

@@ -87,19 +87,34 @@ impl Door {
         self.address
     }
 
-    /// Serves until the server stops.
+    /// Serves HTTP until the server stops.
     pub(super) fn serve(self, routes: Router, protocol: Protocol, life: &Life) {
+        let connections = Arc::new(connections(protocol, life));
+        let own = life.clone();
+        self.serve_streams(life, move |stream, _| {
+            serve_connection(stream, Arc::clone(&connections), routes.clone(), own.clone())
+        });
+    }
+
+    /// Hands each connection to `serve`, with the address of its peer, until the server stops. What `serve` answers is
+    /// the whole of the connection; it must end soon once the server is stopping.
+    pub(super) fn serve_streams<F>(self, life: &Life, serve: impl Fn(TcpStream, SocketAddr) -> F + Send + 'static)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let pulse = life.pulse(self.name);
-        let accepting = self.accept(routes, connections(protocol, life), life.clone());
+        let accepting = self.accept(serve, life.clone());
         life.spawn(async move {
             accepting.await;
             drop(pulse);
         });
     }
 
-    async fn accept(self, routes: Router, connections: Builder<Life>, life: Life) {
+    async fn accept<F>(self, serve: impl Fn(TcpStream, SocketAddr) -> F, life: Life)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let connections = Arc::new(connections);
         loop {
             let next = async {
                 let slot = Arc::clone(&slots).acquire_owned().await.ok()?;
@@ -107,9 +122,8 @@ impl Door {
             };
             let Some(Some((slot, accepted))) = life.stopping().run_until_cancelled(next).await else { return };
             match accepted {
-                Ok((stream, _)) => {
-                    let connection = serve_connection(stream, Arc::clone(&connections), routes.clone(), life.clone());
-                    life.spawn(hold(slot, connection));
+                Ok((stream, peer)) => {
+                    life.spawn(hold(slot, serve(stream, peer)));
                 }
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {

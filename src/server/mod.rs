@@ -3,8 +3,10 @@
 //! ```text
 //! OTLP gRPC  4317 --+                          +--> otlp/   request bytes --> Store::ingest --> reply
 //! OTLP HTTP  4318 --+--> door.rs: connections -+
-//! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryEngine::run --> stream of bytes
+//! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
 //!
+//! authenticate.rs  whose request it is
+//! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
 //! life.rs        who is alive, who must stop
 //! settings.rs    what an operator may turn
@@ -15,12 +17,14 @@
 //! Handlers parse, call one function, and encode. What they call is the same behind every door.
 
 mod api;
+mod authenticate;
 mod body;
 mod door;
 mod life;
 mod otlp;
 mod room;
 mod running;
+mod service;
 mod settings;
 
 pub use running::{Addresses, Running, start};

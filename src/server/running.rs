@@ -8,13 +8,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::middleware::from_fn_with_state;
 use serde::Serialize;
 
 use super::api;
+use super::authenticate::authenticate;
 use super::door::{Door, Protocol};
 use super::life::Life;
 use super::otlp::{self, Intake};
+use super::service::QueryService;
 use super::settings::ServerSettings;
+use crate::auth::Users;
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::QueryEngine;
@@ -31,6 +36,10 @@ pub struct Addresses {
     pub otlp_http: Option<SocketAddr>,
     /// The HTTP API.
     pub http: Option<SocketAddr>,
+    /// Arrow Flight SQL.
+    pub flight: Option<SocketAddr>,
+    /// The PostgreSQL wire protocol.
+    pub postgres: Option<SocketAddr>,
 }
 
 /// A running server. Dropping it ends it at once; [`stop`](Self::stop) ends it in order.
@@ -51,19 +60,31 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     let grpc = Door::open("otlp/grpc", settings.otlp_grpc).await?;
     let http = Door::open("otlp/http", settings.otlp_http).await?;
     let api = Door::open("http", settings.http).await?;
+    let flight = Door::open("flight", settings.flight).await?;
+    let postgres = Door::open("postgres", settings.postgres).await?;
     let address = |door: &Option<Door>| door.as_ref().map(Door::address);
-    let addresses = Addresses { otlp_grpc: address(&grpc), otlp_http: address(&http), http: address(&api) };
+    let addresses = Addresses {
+        otlp_grpc: address(&grpc),
+        otlp_http: address(&http),
+        http: address(&api),
+        flight: address(&flight),
+        postgres: address(&postgres),
+    };
     let life = Life::default();
+    let users = Arc::new(Users::none());
+    let known = |routes: Router| routes.layer(from_fn_with_state(Arc::clone(&users), authenticate));
+    let service = Arc::new(QueryService::new(Arc::clone(&store), engine));
     let intake = Arc::new(Intake::new(Arc::clone(&store), settings.max_request_bytes));
     if let Some(door) = grpc {
-        door.serve(otlp::grpc_routes(Arc::clone(&intake)), Protocol::Http2, &life);
+        door.serve(known(otlp::grpc_routes(Arc::clone(&intake))), Protocol::Http2, &life);
     }
     if let Some(door) = http {
-        door.serve(otlp::http_routes(intake), Protocol::Http1, &life);
+        door.serve(known(otlp::http_routes(intake)), Protocol::Http1, &life);
     }
     if let Some(door) = api {
         let address = door.address();
-        door.serve(api::routes(store, engine, settings, life.clone(), address), Protocol::Http1, &life);
+        let routes = api::routes(store, Arc::clone(&service), settings, life.clone(), address);
+        door.serve(known(routes), Protocol::Http1, &life);
     }
     Ok(Running { addresses, life })
 }

@@ -14,6 +14,10 @@ pub struct ServerSettings {
     pub otlp_http: Option<SocketAddr>,
     /// The HTTP API, `None` for off; port 0 is any free port.
     pub http: Option<SocketAddr>,
+    /// Arrow Flight SQL, `None` for off; port 0 is any free port.
+    pub flight: Option<SocketAddr>,
+    /// The PostgreSQL wire protocol, `None` for off; port 0 is any free port.
+    pub postgres: Option<SocketAddr>,
     /// How the HTTP API imports files.
     pub import: ImportSettings,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
@@ -28,6 +32,8 @@ impl Default for ServerSettings {
             otlp_grpc: Some(local(4317)),
             otlp_http: Some(local(4318)),
             http: Some(local(8710)),
+            flight: Some(local(8711)),
+            postgres: Some(local(8712)),
             import: ImportSettings::default(),
             max_request_bytes: 64 * 1024 * 1024,
             config: serde_json::json!({}),

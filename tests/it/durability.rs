@@ -55,7 +55,7 @@ async fn replay_restamps_nothing() {
         .verb("serve")
         .arg("--wal")
         .arg(home.wal())
-        .args(["--otlp-grpc", "off", "--otlp-http", "off", "--http", "off"])
+        .args(["--otlp-grpc", "off", "--otlp-http", "off", "--http", "off", "--flight", "off", "--postgres", "off"])
         .output();
     let second = second.unwrap();
     assert_eq!(second.status.code(), Some(2));
@@ -83,7 +83,7 @@ async fn damage_in_the_middle_of_the_log_is_refused() {
         .verb("serve")
         .arg("--wal")
         .arg(home.wal())
-        .args(["--otlp-grpc", "off", "--otlp-http", "off", "--http", "off"])
+        .args(["--otlp-grpc", "off", "--otlp-http", "off", "--http", "off", "--flight", "off", "--postgres", "off"])
         .output();
     let refused = refused.unwrap();
     let message = String::from_utf8_lossy(&refused.stderr).into_owned();

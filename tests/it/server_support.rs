@@ -39,7 +39,15 @@ pub struct TestServer {
 /// Doors on free ports that take requests of up to `max_request_bytes`.
 pub fn settings(max_request_bytes: usize) -> ServerSettings {
     let any = Some(([127, 0, 0, 1], 0).into());
-    ServerSettings { otlp_grpc: any, otlp_http: any, http: any, max_request_bytes, ..ServerSettings::default() }
+    ServerSettings {
+        otlp_grpc: any,
+        otlp_http: any,
+        http: any,
+        flight: any,
+        postgres: any,
+        max_request_bytes,
+        ..ServerSettings::default()
+    }
 }
 
 impl TestServer {

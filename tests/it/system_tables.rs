@@ -277,7 +277,18 @@ fn a_file_that_is_no_view_stops_the_start_and_is_named(#[case] text: &str, #[cas
     let home = home_with(&[("mine.sql", text)]);
     let serve = home
         .verb("serve")
-        .args(["--otlp-grpc", "off", "--otlp-http", "off", "--http", "127.0.0.1:0"])
+        .args([
+            "--otlp-grpc",
+            "off",
+            "--otlp-http",
+            "off",
+            "--http",
+            "127.0.0.1:0",
+            "--flight",
+            "off",
+            "--postgres",
+            "off",
+        ])
         .output()
         .unwrap();
     let sql = home.verb("sql").arg("select 1").output().unwrap();

@@ -25,7 +25,7 @@ use telestrata::lake::{DurableLocalStore, LakeRoot, LakeTable};
 use telestrata::metrics::Metrics;
 use telestrata::model::promoted::Promoted;
 use telestrata::model::signal::{Encoding, Signal};
-use telestrata::query::{Pinned, QueryBudget, QueryEngine, SqlObjects};
+use telestrata::query::{Pinned, QueryBudget, QueryEngine, Question, SqlObjects, Supervision};
 use telestrata::wal::{WalSeq, WalSettings};
 use tokio::runtime::Runtime;
 use url::Url;
@@ -412,7 +412,7 @@ impl Run {
 
 /// Every number that a query answers.
 pub async fn numbers(engine: &QueryEngine, pinned: Pinned, sql: &str) -> Result<Vec<i64>, Error> {
-    let batches = engine.run(pinned, sql, Vec::new()).await?.collect().await?;
+    let batches = engine.run(pinned, Question::new(sql), Supervision::default()).await?.collect().await?;
     Ok(batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect())
 }
 

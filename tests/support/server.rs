@@ -77,6 +77,7 @@ impl Home {
             .arg("--wal")
             .arg(self.wal())
             .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["--flight", "127.0.0.1:0", "--postgres", "127.0.0.1:0"])
             .arg("--ready-file")
             .arg(&ready_file)
             .stdout(Stdio::null())
@@ -101,8 +102,12 @@ pub struct Server {
 }
 
 impl Server {
+    fn address(&self, door: &str) -> String {
+        self.doors[door].as_str().unwrap_or_else(|| panic!("no door {door}: {}", self.doors)).to_owned()
+    }
+
     fn door(&self, name: &str) -> String {
-        format!("http://{}", self.doors[name].as_str().unwrap_or_else(|| panic!("no door {name}: {}", self.doors)))
+        format!("http://{}", self.address(name))
     }
 
     pub fn http(&self) -> String {
@@ -115,6 +120,16 @@ impl Server {
 
     pub fn otlp_grpc(&self) -> String {
         self.door("otlp_grpc")
+    }
+
+    /// Host and port of the Arrow Flight SQL door.
+    pub fn flight(&self) -> String {
+        self.address("flight")
+    }
+
+    /// Host and port of the PostgreSQL door.
+    pub fn postgres(&self) -> String {
+        self.address("postgres")
     }
 
     /// `kill -9`, and gone when this returns.

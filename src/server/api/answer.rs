@@ -20,12 +20,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
-use super::queries::RunningQuery;
-use super::tally::Tally;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Encoder, Format};
 use crate::query::QueryStream;
 use crate::server::life::Life;
+use crate::server::service::Answer;
 
 /// How long a client may take nothing while a piece waits. Past it the query's tables and memory are let go.
 const STALL: Duration = Duration::from_secs(300);
@@ -43,15 +42,9 @@ type Sender = mpsc::Sender<Result<Piece>>;
 ///
 /// # Errors
 /// What the query met before its first bytes.
-pub(super) async fn answer(
-    query: QueryStream,
-    format: Format,
-    tally: Tally,
-    running: RunningQuery,
-    life: &Life,
-) -> Result<Response> {
+pub(super) async fn answer(answer: Answer, format: Format, life: &Life) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(1);
-    drop(life.spawn(produce(query, format, tally, running, sender)));
+    drop(life.spawn(produce(answer, format, sender)));
     let mut pieces = Box::pin(pieces(receiver));
     let Some(first) = pieces.next().await else { return Err(ended_early()) };
     let body = Body::from_stream(stream::iter([Ok(first?)]).chain(pieces));
@@ -64,17 +57,18 @@ pub(super) async fn answer(
 }
 
 /// Runs the query to its end, to the client's, or until it is cancelled.
-async fn produce(query: QueryStream, format: Format, tally: Tally, running: RunningQuery, sender: Sender) {
+async fn produce(answer: Answer, format: Format, sender: Sender) {
+    let Answer { id, query, cancelled } = answer;
     let gone = sender.clone();
     let outcome = tokio::select! {
+        // Where both are there, the rows' own error.
+        biased;
         outcome = encode(query, format, &sender) => outcome,
-        error = running.cancelled() => Err(error),
+        () = cancelled.cancelled() => Err(Error::new(ErrorKind::Cancelled, format!("the query `{id}` was cancelled"))),
         () = gone.closed() => return,
     };
-    drop(running);
     match outcome {
         Ok(last) => {
-            tally.succeeded();
             if let Err(error) = give(&sender, Piece::Last(last)).await {
                 tracing::debug!(%error, "the end of a result was not taken");
             }
@@ -84,7 +78,6 @@ async fn produce(query: QueryStream, format: Format, tally: Tally, running: Runn
         Err(error) => {
             // Most often the client's mistake, so no warning; it may have to guess if its answer had begun.
             tracing::info!(%error, "a query failed");
-            tally.failed(&error);
             // Where a piece still waits there is no room; the body breaks off then just as well.
             if sender.try_send(Err(error)).is_err() {
                 tracing::debug!("the body breaks off without the error");

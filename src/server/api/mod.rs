@@ -1,9 +1,9 @@
 //! The HTTP API: SQL, flush, health and metrics.
 //!
 //! ```text
-//! POST /v1/sql --> question.rs --> QueryEngine::run --> answer.rs: output::Encoder --> stream
-//!                  accept.rs        (tally.rs counts)    problem.rs: errors (RFC 9457)
-//! POST /v1/sql/cancel --> cancel.rs --> queries.rs: every running query by its id
+//! POST /v1/sql --> question.rs --> QueryService::run --> answer.rs: output::Encoder --> stream
+//!                  accept.rs                             problem.rs: errors (RFC 9457)
+//! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
 //! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
@@ -18,10 +18,8 @@ mod import;
 mod index;
 mod local_only;
 mod problem;
-mod queries;
 mod question;
 mod routes;
 mod sql;
-mod tally;
 
 pub(super) use routes::routes;

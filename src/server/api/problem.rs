@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::error::{Error, ErrorKind, Position};
+use crate::error::{Error, Position};
 
 /// An error on its way to a client.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let kind = error.kind();
         Self {
-            problem_type: format!("urn:telestrata:problem:{}", name(kind)),
+            problem_type: format!("urn:telestrata:problem:{}", kind.name()),
             title: kind.title().to_owned(),
             status: StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             detail: error.to_string(),
@@ -54,20 +54,5 @@ impl IntoResponse for Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response
-    }
-}
-
-/// The kind in `type` and in the metrics. Clients may rely on these names.
-pub(super) const fn name(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::Invalid => "invalid",
-        ErrorKind::TooLarge => "too_large",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::BudgetExceeded => "budget_exceeded",
-        ErrorKind::Cancelled => "cancelled",
-        ErrorKind::Config => "config",
-        ErrorKind::Damaged => "damaged",
-        ErrorKind::Internal => "internal",
     }
 }

@@ -16,14 +16,13 @@ use super::import::import;
 use super::index::index;
 use super::local_only::local_only;
 use super::problem::Problem;
-use super::queries::Queries;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
-use crate::query::QueryEngine;
 use crate::server::life::Life;
 use crate::server::room::Room;
+use crate::server::service::QueryService;
 use crate::server::settings::ServerSettings;
 
 /// Questions that may be received at a time.
@@ -33,8 +32,7 @@ const QUESTIONS_AT_ONCE: usize = 64;
 #[derive(Debug)]
 pub(super) struct Api {
     pub(super) store: Arc<Store>,
-    pub(super) engine: Arc<QueryEngine>,
-    pub(super) queries: Arc<Queries>,
+    pub(super) service: Arc<QueryService>,
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
@@ -45,7 +43,7 @@ pub(super) struct Api {
 /// The API's paths, for a door that listens on `address`.
 pub(in crate::server) fn routes(
     store: Arc<Store>,
-    engine: Arc<QueryEngine>,
+    service: Arc<QueryService>,
     settings: ServerSettings,
     life: Life,
     address: SocketAddr,
@@ -70,8 +68,7 @@ pub(in crate::server) fn routes(
         })
         .with_state(Arc::new(Api {
             store,
-            engine,
-            queries: Arc::default(),
+            service,
             life,
             room,
             import: settings.import,

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::problem;
 use crate::error::Error;
 use crate::metrics::{ByOutcome, Metrics};
 
@@ -22,14 +21,9 @@ impl Tally {
         Self { metrics: Arc::clone(metrics), started: Instant::now(), outcome: "cancelled" }
     }
 
-    /// Every row was made.
-    pub(super) fn succeeded(mut self) {
-        self.outcome = "ok";
-    }
-
-    /// The query failed.
-    pub(super) fn failed(mut self, error: &Error) {
-        self.outcome = problem::name(error.kind());
+    /// It ended by itself.
+    pub(super) fn end(mut self, outcome: Result<(), &Error>) {
+        self.outcome = outcome.map_or_else(|error| error.kind().name(), |()| "ok");
     }
 }
 

@@ -1,21 +1,17 @@
 //! The queries that are running, each with an id by which it can be cancelled.
 //!
-//! The id is the client's (header `X-Query-Id`, or `query_id` in JSON) or made here; the answer's head repeats it. A
-//! query is here from its text to the last byte of its answer.
+//! The id is the client's or made here. A query is here from its text to its last row. Its own principal and admins
+//! can see and cancel it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use axum::http::{HeaderName, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::problem::Problem;
-use crate::error::{Error, ErrorKind};
-
-/// The header that names a query.
-pub(super) const QUERY_ID: HeaderName = HeaderName::from_static("x-query-id");
+use crate::auth::{Principal, Role};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Characters of an id.
 const MAX_ID: usize = 128;
@@ -30,6 +26,8 @@ pub(super) struct Queries(Mutex<BTreeMap<String, Entry>>);
 #[derive(Debug)]
 struct Entry {
     cancel: CancellationToken,
+    principal: Principal,
+    door: &'static str,
     sql: String,
     since: SystemTime,
     started: Instant,
@@ -47,38 +45,54 @@ impl Queries {
     /// Takes in a query, under the id that the client gave it.
     ///
     /// # Errors
-    /// A problem where the id is none, or is that of another query.
-    pub(super) fn begin(self: &Arc<Self>, id: Option<String>, sql: &str) -> Result<RunningQuery, Problem> {
+    /// `Invalid` where the id is none, `Conflict` where it is that of another query.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        id: Option<String>,
+        sql: &str,
+        principal: &Principal,
+        door: &'static str,
+    ) -> Result<RunningQuery> {
         let id = id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         if id.is_empty() || id.len() > MAX_ID || !id.chars().all(|char| char.is_ascii_graphic()) {
-            let rule = format!("a query's id has 1 to {MAX_ID} visible ASCII characters");
-            return Err(Problem::of_status(StatusCode::BAD_REQUEST, rule));
+            return Err(Error::invalid(format!("a query's id has 1 to {MAX_ID} visible ASCII characters")));
         }
         let cancel = CancellationToken::new();
-        let sql: String = sql.chars().take(SHOWN).collect();
-        let entry = Entry { cancel: cancel.clone(), sql, since: SystemTime::now(), started: Instant::now() };
+        let entry = Entry {
+            cancel: cancel.clone(),
+            principal: principal.clone(),
+            door,
+            sql: sql.chars().take(SHOWN).collect(),
+            since: SystemTime::now(),
+            started: Instant::now(),
+        };
         let mut running = self.lock();
         if running.contains_key(&id) {
             let taken = format!("a query with the id `{id}` is running; give another, or cancel that one");
-            return Err(Problem::of_status(StatusCode::CONFLICT, taken));
+            return Err(Error::new(ErrorKind::Conflict, taken));
         }
         running.insert(id.clone(), entry);
         drop(running);
         Ok(RunningQuery { id, cancel, queries: Arc::clone(self) })
     }
 
-    /// Cancels a query; `false` where none of that id is running.
-    pub(super) fn cancel(&self, id: &str) -> bool {
-        self.lock().get(id).map(|entry| entry.cancel.cancel()).is_some()
+    /// Cancels a query that the principal may see; `false` where none of that id is running.
+    pub(super) fn cancel(&self, id: &str, principal: &Principal) -> bool {
+        let running = self.lock();
+        let entry = running.get(id).filter(|entry| entry.is_seen_by(principal));
+        entry.map(|entry| entry.cancel.cancel()).is_some()
     }
 
-    /// Every running query, for people.
-    pub(super) fn list(&self) -> Value {
+    /// Every running query that the principal may see, for people.
+    pub(super) fn list(&self, principal: &Principal) -> Value {
         let running = self.lock();
-        let shown = running.iter().map(|(id, entry)| {
+        let seen = running.iter().filter(|(_, entry)| entry.is_seen_by(principal));
+        let shown = seen.map(|(id, entry)| {
             json!({
                 "query_id": id,
                 "query": entry.sql,
+                "principal": entry.principal.name(),
+                "door": entry.door,
                 "since": humantime::format_rfc3339_millis(entry.since).to_string(),
                 "seconds": entry.started.elapsed().as_secs_f64(),
             })
@@ -92,16 +106,21 @@ impl Queries {
     }
 }
 
+impl Entry {
+    fn is_seen_by(&self, principal: &Principal) -> bool {
+        principal.may(Role::Admin) || self.principal == *principal
+    }
+}
+
 impl RunningQuery {
     /// The query's id.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
 
-    /// Waits until someone cancels it, and answers what its client is told.
-    pub(super) async fn cancelled(&self) -> Error {
-        self.cancel.cancelled().await;
-        Error::new(ErrorKind::Cancelled, format!("the query `{}` was cancelled", self.id))
+    /// Cancelled when someone cancels it.
+    pub(super) const fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 }
 
