@@ -18,6 +18,7 @@ mod durability;
 mod export;
 mod faults;
 mod functions;
+mod grafana;
 mod handoff;
 mod http_api;
 mod import_again;
