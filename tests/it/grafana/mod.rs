@@ -467,6 +467,8 @@ async fn what_grafana_asks_of_a_day_reads_its_files() {
         "SELECT $__timeGroupAlias(time, $__interval), count(*) AS value FROM logs WHERE $__timeFilter(time) GROUP BY 1",
         "SELECT $__timeGroup(time, '5m'), count(*) FROM logs WHERE $__timeFilter(time) GROUP BY 1 ORDER BY 1",
         "SELECT $__timeGroup(time, '5m', 0) AS time, count(*) FROM spans WHERE $__timeFilter(time) GROUP BY 1 ORDER BY 1",
+        "SELECT $__timeGroupAlias(time, 20ms), count(*) FROM logs WHERE $__timeFilter(time) GROUP BY 1 ORDER BY 1",
+        "SELECT $__timeGroupAlias(time, '12d', previous), count(*) FROM logs WHERE $__timeFilter(time) GROUP BY 1 ORDER BY 1",
         "SELECT $__time(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT $__timeEpoch(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT time, body FROM logs WHERE time >= $__timeFrom() AND time < $__timeTo()",
@@ -485,6 +487,28 @@ async fn what_grafana_asks_of_a_day_reads_its_files() {
                 assert!(read <= 1, "{read} files of {table} are read by {name}\n{sql}");
             }
             assert!(!grafana.ask(&sql).rows.is_empty(), "{name}");
+        }
+    }
+}
+
+/// Before anything came in: "Save & test" is content, lists are empty, panels have no data, and nothing is an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_lake_is_no_error() {
+    let home = Home::new("");
+    let server = home.serve();
+    let connection = Connection::open(&server.postgres(), "grafana", "telestrata");
+    let mut grafana = Grafana { server, connection, _home: home };
+    // pgx's ping, and lib/pq's.
+    for nothing in ["-- ping", ";"] {
+        assert_eq!(grafana.ask(nothing).columns.len(), 0);
+    }
+    for name in DASHBOARDS {
+        let dashboard = Dashboard::read(name);
+        let queries = dashboard.queries().into_iter().map(|query| (query.name(), query.sql));
+        for (of, sql) in queries.chain(dashboard.variable_queries()) {
+            let frame = grafana.ask(&sent(&sql, &dashboard.chosen(), true).sql);
+            let one_row_of_all = of.starts_with("The range");
+            assert_eq!(frame.rows.len(), usize::from(one_row_of_all), "{of}");
         }
     }
 }
