@@ -225,8 +225,11 @@ impl QueryEngine {
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> =
-            vec![Arc::new(MapLookupPlanner::default()) as _, Arc::new(functions::JsonOperatorPlanner) as _];
+        let mut planners: Vec<_> = vec![
+            Arc::new(MapLookupPlanner::default()) as _,
+            Arc::new(functions::JsonOperatorPlanner) as _,
+            Arc::new(functions::ExtractPlanner) as _,
+        ];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let state = with_asof_joins(state);

@@ -13,6 +13,7 @@
 //! histogram/      histogram_merge, histogram_quantile
 //! level.rs        level_name, level_num
 //! sample.rs       sample
+//! epoch.rs        extract(epoch FROM time), DataFusion's, as a bound
 //! json.rs         json_get_str and its like, -> and ->>
 //! ```
 //! The others are what views are made of.
@@ -20,6 +21,7 @@
 mod bucket_of;
 mod critical_path;
 mod description;
+mod epoch;
 mod error_fingerprint;
 mod growth;
 mod has_exemplar;
@@ -60,6 +62,7 @@ use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
 use super::span_match::SpanOfLog;
 use description::Description;
+pub(super) use epoch::ExtractPlanner;
 pub(super) use json::JsonOperatorPlanner;
 
 /// The functions that users call, in the order in which they are documented.
@@ -99,6 +102,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(level::LevelName::default()),
         ScalarUDF::from(level::LevelNum::default()),
         ScalarUDF::from(sample::Sample::default()),
+        ScalarUDF::from(epoch::DatePart::default()),
     ];
     for function in scalar.into_iter().chain(Marker::all().map(ScalarUDF::from)).map(Arc::new).chain(json::functions())
     {

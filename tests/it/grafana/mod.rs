@@ -472,6 +472,8 @@ async fn what_grafana_asks_of_a_day_reads_its_files() {
         "SELECT $__time(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT $__timeEpoch(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT time, body FROM logs WHERE time >= $__timeFrom() AND time < $__timeTo()",
+        "SELECT time, body FROM logs WHERE extract(epoch FROM time) BETWEEN $__unixEpochFrom() AND $__unixEpochTo()",
+        "SELECT time, body FROM (SELECT *, extract(epoch FROM time) AS seconds FROM logs) AS l WHERE $__unixEpochFilter(seconds)",
         "SELECT time, body FROM logs WHERE time >= to_timestamp($__unixEpochFrom()) AND time <= to_timestamp($__unixEpochTo())",
         "SELECT $__unixEpochGroupAlias(seconds, $__interval), count(*) FROM (SELECT *, extract(epoch FROM time) AS seconds FROM logs) AS l WHERE $__timeFilter(time) GROUP BY 1",
         "SELECT COUNT(trace_id) AS \"spans\", service_name FROM spans WHERE (kind = 'SERVER' AND $__timeFilter(\"time\")) GROUP BY service_name ORDER BY COUNT(trace_id) DESC LIMIT 50",
