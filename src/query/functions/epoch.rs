@@ -115,7 +115,9 @@ mod tests {
     #[test]
     fn bounds_are_where_the_seconds_pass() {
         let whole = [0.0, 1_700_000_040.0, -1.0, -1_700_000_040.0, 8_999_999_999.0];
-        for seconds in whole.into_iter().chain([0.1, 1_700_000_040.123_456_7, 1e-7, -0.000_000_4, 1_795_377_600.000_001]) {
+        for seconds in
+            whole.into_iter().chain([0.1, 1_700_000_040.123_456_7, 1e-7, -0.000_000_4, 1_795_377_600.000_001])
+        {
             let (start, next) = micros_of(seconds).unwrap();
             assert!(seconds_of(start - 1) < seconds && seconds_of(start) >= seconds, "{seconds}");
             assert!(seconds_of(next - 1) <= seconds && seconds_of(next) > seconds, "{seconds}");
