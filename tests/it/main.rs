@@ -10,6 +10,7 @@ mod bounded_reads;
 mod catalog_views;
 mod check;
 mod cli;
+mod compaction;
 mod completions;
 mod cookbook;
 mod crash;
