@@ -139,6 +139,7 @@ impl LocalServer {
             http: config.http.address(),
             flight: config.flight.address(),
             postgres: config.postgres.address(),
+            users: Arc::clone(&config.users),
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
             config: config.described.clone(),

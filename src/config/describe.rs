@@ -10,7 +10,8 @@ use super::keys::KEYS;
 use super::layers::Layers;
 use super::settings::{Config, UNLIMITED};
 
-/// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}}`.
+/// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}, "auth": {"users": {name: [role]},
+/// "tokens": {name: [role]}}}`; `auth` is NULL where nobody is configured.
 pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
     let settings: Map<String, Value> = KEYS
         .iter()
@@ -21,7 +22,7 @@ pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
         .collect();
     let promoted: Map<String, Value> =
         config.ingest.promoted.iter().map(|promoted| (promoted.name.clone(), json!(promoted.comment()))).collect();
-    json!({ "settings": settings, "promoted": promoted })
+    json!({ "settings": settings, "promoted": promoted, "auth": config.users.described() })
 }
 
 fn effective(key: &str, layers: &Layers, config: &Config) -> Value {

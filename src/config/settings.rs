@@ -12,8 +12,10 @@ use serde::Deserialize;
 use toml::Value;
 use url::Url;
 
+use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
@@ -110,6 +112,8 @@ pub struct Config {
     pub flight: Bind,
     /// The PostgreSQL door.
     pub postgres: Bind,
+    /// Who may come in.
+    pub users: Arc<Users>,
     /// Largest OTLP request.
     pub max_request_bytes: usize,
     /// What a query may use.
@@ -188,6 +192,7 @@ impl Config {
             http: reader.parse("http")?,
             flight: reader.parse("flight")?,
             postgres: reader.parse("postgres")?,
+            users: Arc::new(users(layers)?),
             max_request_bytes,
             query,
             views: Arc::new(views(&reader)?),
@@ -396,6 +401,13 @@ mod tests {
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]
+    #[case("[auth]", "[auth]")]
+    #[case("[auth]\nusers = []", "auth.users")]
+    #[case("[auth]\nuser = \"ann\"", "[[auth.user]]")]
+    #[case("[[auth.user]]\nname = \"ann\"\npassword = \"x\"", "`password` is no key")]
+    #[case("[[auth.user]]\nname = \"ann\"\nroles = []", "`scram` is missing")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = 1\nroles = []", "`hash` is not a string")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = \"x\"\nroles = []", "argon2id")]
     fn what_is_wrong_is_named(#[case] toml: &str, #[case] named: &str) {
         let error = load(toml, &[]).unwrap_err();
         assert!(error.to_string().contains(named), "{error}");

@@ -19,7 +19,6 @@ use super::life::Life;
 use super::otlp::{self, Intake};
 use super::service::QueryService;
 use super::settings::ServerSettings;
-use crate::auth::Users;
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::QueryEngine;
@@ -71,7 +70,7 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         postgres: address(&postgres),
     };
     let life = Life::default();
-    let users = Arc::new(Users::none());
+    let users = Arc::clone(&settings.users);
     let known = |routes: Router| routes.layer(from_fn_with_state(Arc::clone(&users), authenticate));
     let service = Arc::new(QueryService::new(Arc::clone(&store), engine));
     let intake = Arc::new(Intake::new(Arc::clone(&store), settings.max_request_bytes));

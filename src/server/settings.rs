@@ -1,7 +1,9 @@
 //! What an operator may turn about the doors.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
+use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::import::ImportSettings;
 
@@ -18,6 +20,8 @@ pub struct ServerSettings {
     pub flight: Option<SocketAddr>,
     /// The PostgreSQL wire protocol, `None` for off; port 0 is any free port.
     pub postgres: Option<SocketAddr>,
+    /// Who may come in; none for everyone.
+    pub users: Arc<Users>,
     /// How the HTTP API imports files.
     pub import: ImportSettings,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
@@ -34,6 +38,7 @@ impl Default for ServerSettings {
             http: Some(local(8710)),
             flight: Some(local(8711)),
             postgres: Some(local(8712)),
+            users: Arc::default(),
             import: ImportSettings::default(),
             max_request_bytes: 64 * 1024 * 1024,
             config: serde_json::json!({}),
