@@ -153,6 +153,9 @@ pub struct Prepared {
     pub parameters: Vec<Option<DataType>>,
 }
 
+/// Told how a query ended.
+pub type OnEnd = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
 /// Who watches over a running query.
 #[derive(Default)]
 pub struct Supervision {
@@ -161,7 +164,7 @@ pub struct Supervision {
     /// Cancelled to stop it.
     pub cancel: CancellationToken,
     /// Called once it runs no more, before its reader hears of it; dropped uncalled where its reader went away.
-    pub ended: Option<Box<dyn FnOnce(Result<(), &Error>) + Send>>,
+    pub ended: Option<OnEnd>,
 }
 
 /// The tables that a query sees, each at one moment.
