@@ -12,8 +12,10 @@ use serde::Deserialize;
 use toml::Value;
 use url::Url;
 
+use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
@@ -22,6 +24,7 @@ use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{QueryBudget, SqlObjects};
+use crate::server::TlsFiles;
 use crate::wal::WalSettings;
 
 /// A promoted column has at most this many sources.
@@ -114,6 +117,12 @@ pub struct Config {
     pub flight: Bind,
     /// The PostgreSQL door.
     pub postgres: Bind,
+    /// Who may come in.
+    pub users: Arc<Users>,
+    /// The certificate of every door; `None` for plaintext.
+    pub tls: Option<TlsFiles>,
+    /// Whether other machines may be spoken to in plaintext.
+    pub insecure_plaintext: bool,
     /// Largest OTLP request.
     pub max_request_bytes: usize,
     /// What a query may use.
@@ -199,6 +208,9 @@ impl Config {
             http: reader.parse("http")?,
             flight: reader.parse("flight")?,
             postgres: reader.parse("postgres")?,
+            users: Arc::new(users(layers)?),
+            tls: tls(&reader)?,
+            insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
             views: Arc::new(views(&reader)?),
@@ -216,6 +228,15 @@ fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
     match reader.text("query.views") {
         Some(folder) => built_in.with_folder(Path::new(&folder)),
         None => Ok(built_in),
+    }
+}
+
+fn tls(reader: &Reader<'_>) -> Result<Option<TlsFiles>> {
+    match (reader.text("tls.certificate"), reader.text("tls.key")) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(reader.wrong("tls.key", "is needed beside tls.certificate")),
+        (None, Some(_)) => Err(reader.wrong("tls.certificate", "is needed beside tls.key")),
     }
 }
 
@@ -408,6 +429,16 @@ mod tests {
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]
+    #[case("[tls]\nkey = \"server.key\"", "tls.certificate")]
+    #[case("[tls]\ncertificate = \"server.pem\"", "tls.key")]
+    #[case("insecure_plaintext = \"maybe\"", "insecure_plaintext")]
+    #[case("[auth]", "[auth]")]
+    #[case("[auth]\nusers = []", "auth.users")]
+    #[case("[auth]\nuser = \"ann\"", "[[auth.user]]")]
+    #[case("[[auth.user]]\nname = \"ann\"\npassword = \"x\"", "`password` is no key")]
+    #[case("[[auth.user]]\nname = \"ann\"\nroles = []", "`scram` is missing")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = 1\nroles = []", "`hash` is not a string")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = \"x\"\nroles = []", "argon2id")]
     fn what_is_wrong_is_named(#[case] toml: &str, #[case] named: &str) {
         let error = load(toml, &[]).unwrap_err();
         assert!(error.to_string().contains(named), "{error}");
