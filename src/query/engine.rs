@@ -286,7 +286,7 @@ impl QueryEngine {
         Ok(QueryStream { schema, batches: batches.boxed() })
     }
 
-    /// Plans a query without running it; its parameters need no values.
+    /// Plans a query without running it; its parameters need no values, and columns have the types of those they have.
     ///
     /// # Errors
     /// `Invalid` with the position in the query.
@@ -437,7 +437,11 @@ impl Planner {
         let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
         let schema = if estimated(&question.sql).is_some() {
             reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
+        } else if question.params.is_empty() {
+            Arc::clone(plan.schema().inner())
         } else {
+            // `SELECT $1` has the type of its value.
+            let plan = plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?;
             Arc::clone(plan.schema().inner())
         };
         Ok(Prepared { schema, parameters })

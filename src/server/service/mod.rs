@@ -94,8 +94,15 @@ impl QueryService {
     /// # Errors
     /// `Forbidden` without the role; `Invalid` with the position in the query.
     pub(super) async fn prepare(&self, sql: &str, dialect: Dialect, principal: &Principal) -> Result<Prepared> {
+        self.describe(Question { sql: sql.to_owned(), params: Vec::new(), dialect }, principal).await
+    }
+
+    /// Plans a query with its parameters without running it: the columns are those that [`run`](Self::run) gives.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(super) async fn describe(&self, question: Question, principal: &Principal) -> Result<Prepared> {
         principal.require(Role::Query)?;
-        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect };
         self.engine.prepare(Pinned(self.store.pin()), question).await
     }
 
