@@ -2,15 +2,15 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow_flight::error::FlightError;
 use arrow_flight::sql::{
     Command, CommandGetCatalogs, CommandGetDbSchemas, CommandGetSqlInfo, CommandGetTableTypes, CommandGetTables,
     CommandGetXdbcTypeInfo,
 };
 
-use super::catalog::{Catalog, TableType};
-use super::{keys, sql_info, xdbc_types};
+use super::{catalog, keys, sql_info, xdbc_types};
+use crate::auth::Principal;
 use crate::error::{Error, Result};
+use crate::server::service::QueryService;
 
 /// A question about what there is.
 #[derive(Debug)]
@@ -60,39 +60,18 @@ impl Metadata {
     /// Its answer.
     ///
     /// # Errors
-    /// What asking the catalogue met; `Invalid` for a pattern that can't be matched.
-    pub(super) async fn rows(self, catalog: &Catalog<'_>) -> Result<RecordBatch> {
+    /// `Forbidden` without the role; what asking the catalogue met; `Invalid` for a pattern that can't be matched.
+    pub(super) async fn rows(self, service: &QueryService, principal: &Principal) -> Result<RecordBatch> {
+        let tables = || service.catalogue(principal);
         match self {
-            Self::Catalogs(command) => {
-                let mut rows = command.into_builder();
-                for name in catalog.catalogs().await? {
-                    rows.append(name);
-                }
-                rows.build().map_err(refused)
-            }
-            Self::DbSchemas(command) => {
-                let mut rows = command.into_builder();
-                for (catalog, schema) in catalog.schemas().await? {
-                    rows.append(catalog, schema);
-                }
-                rows.build().map_err(refused)
-            }
-            Self::Tables(command) => catalog.tables(command).await,
-            Self::TableTypes(command) => {
-                let mut rows = command.into_builder();
-                for table_type in TableType::ALL {
-                    rows.append(table_type.name());
-                }
-                rows.build().map_err(refused)
-            }
-            Self::PrimaryKeys | Self::ForeignKeys => Ok(RecordBatch::new_empty(self.schema())),
-            Self::SqlInfo(command) => sql_info::rows(&command.info).map_err(refused),
-            Self::XdbcTypes(command) => xdbc_types::rows(command.data_type).map_err(refused),
+            Self::Catalogs(command) => catalog::catalogs(command, &tables().await?),
+            Self::DbSchemas(command) => catalog::schemas(command, &tables().await?),
+            Self::Tables(command) => catalog::tables(command, &tables().await?),
+            Self::TableTypes(command) => catalog::table_types(command),
+            Self::PrimaryKeys | Self::ForeignKeys => return Ok(RecordBatch::new_empty(self.schema())),
+            Self::SqlInfo(command) => sql_info::rows(&command.info),
+            Self::XdbcTypes(command) => xdbc_types::rows(command.data_type),
         }
+        .map_err(|error| Error::invalid("this question about the catalogue can't be answered").with_source(error))
     }
-}
-
-/// Why the answer to a question could not be made.
-pub(super) fn refused(error: FlightError) -> Error {
-    Error::invalid("this question about the catalogue can't be answered").with_source(error)
 }

@@ -22,7 +22,6 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::answer;
 use super::asked::{Asked, NO_TRANSACTIONS, action_body, command, no_transaction, refusal};
-use super::catalog::Catalog;
 use super::parameters;
 use super::sessions::Sessions;
 use super::statement::{Statement, query_of};
@@ -30,7 +29,7 @@ use super::status::status;
 use crate::auth::{Principal, Role};
 use crate::error::{Error, Result};
 use crate::output::sent_schema;
-use crate::query::{Dialect, Prepared, Question};
+use crate::query::{Dialect, Prepared};
 use crate::server::service::{Ask, QueryService};
 
 /// The actions that are carried out.
@@ -96,13 +95,12 @@ impl FlightService for FlightSql {
         let principal = principal(&request)?;
         let answered = match Asked::ticketed(request.get_ref(), &principal)? {
             Asked::Statement(statement) => self.run(statement, principal).await,
-            Asked::Metadata(metadata) => {
-                let catalog = Catalog { service: &self.service, principal: &principal };
-                match principal.require(Role::Query) {
-                    Ok(()) => metadata.rows(&catalog).await.map(|rows| Response::new(answer::of_batch(rows))),
-                    Err(error) => Err(error),
+            Asked::Metadata(metadata) => match principal.require(Role::Query) {
+                Ok(()) => {
+                    metadata.rows(&self.service, &principal).await.map(|rows| Response::new(answer::of_batch(rows)))
                 }
-            }
+                Err(error) => Err(error),
+            },
         };
         answered.map_err(|error| status(&error))
     }
@@ -196,8 +194,7 @@ impl FlightSql {
         let planned = async {
             let params = statement.parameters().await?;
             let bound = params.len();
-            let question = Question { sql: statement.sql.clone(), params, dialect: Dialect::Own };
-            let prepared = self.service.describe(question, principal).await?;
+            let prepared = self.service.prepare_with(&statement.sql, params, principal).await?;
             let wanted = prepared.parameters.len();
             if bound != wanted {
                 return Err(Error::invalid(format!(

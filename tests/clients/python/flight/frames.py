@@ -38,7 +38,7 @@ def check_duckdb_over_a_reader(doors):
     with doors.cursor() as cursor:
         cursor.execute(SQL)
         spans = cursor.fetch_record_batch()
-        with duckdb.connect(config={"TimeZone": "UTC"}) as database:
+        with duckdb.connect() as database:
             counted = database.execute("SELECT service_name, count(*), count(attributes['batch']) FROM spans GROUP BY ALL ORDER BY 1")
             expected = "SELECT service_name AS a, count(*) AS b, count(attributes['batch']) AS c FROM spans GROUP BY 1 ORDER BY 1"
             expected = [tuple(row.values()) for row in doors.ask_http(expected).to_pylist()]

@@ -16,7 +16,7 @@ def check_an_error_has_its_code_and_its_place_in_the_query(doors):
             cursor.execute("SELECT 1,\n  nme FROM spans")
         except Error as error:
             details = {key: value for key, value in error.details}
-            assert (details["x-query-line"], details["x-query-column"]) == (b"2", b"3"), details
+            assert (details[b"x-query-line"], details[b"x-query-column"]) == (b"2", b"3"), details
             assert "(line 2, column 3)" in str(error), error
         with raises(ProgrammingError, "Line: 1, Column: 1"):
             cursor.execute("SELEC 1")
@@ -55,8 +55,8 @@ def check_updates_transactions_and_ingestion_are_not_implemented(doors):
             cursor.adbc_statement.execute_update()
         with raises(NotSupportedError):
             cursor.adbc_ingest("mine", pyarrow.table({"a": [1]}))
-        with raises(NotSupportedError, "Substrait"):
-            cursor.execute(b"a plan")
+    with doors.cursor() as cursor, raises(NotSupportedError, "Substrait"):
+        cursor.execute(b"a plan")
     client = doors.raw()
     for action in ("BeginTransaction", "EndTransaction", "CreatePreparedSubstraitPlan", "Unknown"):
         with raises(NotImplementedError):
