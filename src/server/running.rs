@@ -17,6 +17,7 @@ use super::authenticate::authenticate;
 use super::door::{Door, Protocol};
 use super::life::Life;
 use super::otlp::{self, Intake};
+use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use crate::auth::Users;
@@ -85,6 +86,10 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         let address = door.address();
         let routes = api::routes(store, Arc::clone(&service), settings, life.clone(), address);
         door.serve(known(routes), Protocol::Http1, &life);
+    }
+    if let Some(door) = postgres {
+        let own = Arc::new(PostgresDoor::new(service, users, None, life.stopping().clone()));
+        door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     Ok(Running { addresses, life })
 }
