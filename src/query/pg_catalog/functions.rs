@@ -1,10 +1,9 @@
 //! PostgreSQL's functions about the catalogue, as far as clients call them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 
 use super::index::Index;
@@ -110,7 +109,7 @@ pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
         }),
         RowFunction::new("quote_ident", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(quoted)))),
         RowFunction::new("quote_literal", DataType::Utf8, |args| {
-            Ok(maybe(text(args, 0).map(|text| format!("'{}'", text.replace('\'', "''")))))
+            Ok(maybe(text(args, 0).map(literal)))
         }),
     ];
     all.extend(NOTHING.iter().map(|name| RowFunction::new(name, DataType::Utf8, |_| Ok(ScalarValue::Utf8(None)))));
@@ -121,6 +120,8 @@ pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
         let asked = text(args, args.len().saturating_sub(1)).unwrap_or_default().to_lowercase();
         Ok(ScalarValue::from(asked.split(',').any(|one| GRANTED.contains(&one.trim()))))
     })));
+    all.extend([like_pattern(), format()]);
+    all.extend(super::arrays::functions());
     all.extend(names_of_oids(index));
     all.extend(oids_of_names(index));
     all.extend(about_objects(index));
@@ -192,6 +193,65 @@ fn about_objects(index: &Arc<Index>) -> Vec<ScalarUDF> {
     ]
 }
 
+/// A pattern of LIKE with the backslash for its own escape character.
+fn like_pattern() -> ScalarUDF {
+    RowFunction::new("like_pattern", DataType::Utf8, |args| {
+        let (pattern, escape) = (text(args, 0), text(args, 1).and_then(|text| text.chars().next()));
+        let written = pattern.map(|pattern| {
+            let mut escaped = false;
+            pattern.chars().fold(String::new(), |mut out, char| {
+                if !escaped && Some(char) == escape {
+                    escaped = true;
+                } else {
+                    if escaped || char == '\\' {
+                        out.push('\\');
+                    }
+                    out.push(char);
+                    escaped = false;
+                }
+                out
+            })
+        });
+        Ok(maybe(written))
+    })
+}
+
+/// `format('%I.%s', ...)`: names and texts.
+fn format() -> ScalarUDF {
+    RowFunction::new("format", DataType::Utf8, |args| {
+        let Some(pattern) = text(args, 0) else { return Ok(ScalarValue::Utf8(None)) };
+        let (mut out, mut chars, mut next) = (String::new(), pattern.chars(), 1);
+        while let Some(char) = chars.next() {
+            if char != '%' {
+                out.push(char);
+                continue;
+            }
+            let kind = chars.next();
+            if kind == Some('%') {
+                out.push('%');
+                continue;
+            }
+            let value = args.get(next).filter(|value| !value.is_null()).map(ScalarValue::to_string);
+            next += 1;
+            match (kind, value) {
+                (Some('s'), value) => out.push_str(&value.unwrap_or_default()),
+                (Some('I'), Some(name)) => out.push_str(&quoted(&name)),
+                (Some('L'), Some(value)) => out.push_str(&literal(&value)),
+                (Some('L'), None) => out.push_str("NULL"),
+                (kind, _) => {
+                    let kind = kind.map(String::from).unwrap_or_default();
+                    return datafusion::common::exec_err!("format has no %{kind} here, or no name for it");
+                }
+            }
+        }
+        Ok(maybe(Some(out)))
+    })
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 fn constant(name: &'static str, value: String) -> ScalarUDF {
     RowFunction::new(name, DataType::Utf8, move |_| Ok(ScalarValue::from(value.as_str())))
 }
@@ -219,11 +279,6 @@ const RESERVED: &[&str] = &[
     "leading", "limit", "not", "null", "offset", "on", "only", "or", "order", "primary", "references", "select", "some",
     "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "when", "where", "window", "with",
 ];
-
-/// Names of all these functions: what makes a query without tables one of the catalogue's.
-pub(super) fn names(functions: &[ScalarUDF]) -> HashMap<String, ()> {
-    functions.iter().map(|function| (function.name().to_owned(), ())).collect()
-}
 
 #[cfg(test)]
 mod tests {

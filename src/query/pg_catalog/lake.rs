@@ -49,37 +49,37 @@ pub(super) struct Function {
 
 /// A table or a view as its maker knows it.
 #[derive(Debug, Clone)]
-pub struct RelationSource {
+pub(in super::super) struct RelationSource {
     /// Its schema.
-    pub schema: &'static str,
+    pub(super) schema: &'static str,
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Its columns.
-    pub columns: SchemaRef,
+    pub(super) columns: SchemaRef,
     /// What a row of it is.
-    pub comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// What each column is, in the order of `columns`; where it is shorter, the others are not said.
-    pub column_comments: Vec<Option<String>>,
+    pub(super) column_comments: Vec<Option<String>>,
     /// The query of a view; `None` for a table.
-    pub definition: Option<String>,
+    pub(super) definition: Option<String>,
 }
 
 /// A function as its maker knows it.
 #[derive(Debug, Clone)]
-pub struct FunctionSource {
+pub(in super::super) struct FunctionSource {
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// How it is called.
-    pub usage: String,
+    pub(super) usage: String,
     /// What it says.
-    pub comment: Option<String>,
+    pub(super) comment: Option<String>,
     /// What it is.
-    pub kind: FunctionKind,
+    pub(super) kind: FunctionKind,
 }
 
 /// What a function is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FunctionKind {
+pub(in super::super) enum FunctionKind {
     /// A value for each row.
     Scalar,
     /// A value for many rows.

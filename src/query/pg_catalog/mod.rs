@@ -11,10 +11,12 @@
 //! tables.rs         pg_catalog.*, information_schema.*: made of it by sql/pg_catalog/*.sql, or the same everywhere
 //! index.rs          names, oids, comments, for
 //! functions.rs      format_type, pg_get_viewdef, obj_description, has_table_privilege, ...
+//! arrays.rs         array_length, array_to_string, ...
 //! shown.rs          rows as clients are shown them
 //! ordinary.rs       a query of the lake, as PostgreSQL's clients write it
 //! ```
 
+mod arrays;
 mod ast;
 mod functions;
 mod index;
@@ -29,6 +31,8 @@ mod shown;
 mod tables;
 mod told;
 mod types;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::ordinary::rewrite_ordinary;
 pub(super) use self::session::{CatalogueQuery, PgCatalog};

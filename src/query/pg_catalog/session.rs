@@ -113,18 +113,21 @@ impl PgCatalog {
 impl Fixed {
     fn new() -> PlanResult<Self> {
         let tables = FixedTables::new()?;
-        let mut names = Tables::default();
+        let mut known = Tables::default();
         for table in &tables.tables {
-            names.columns.insert((table.schema.to_owned(), table.name.clone()), table.rows.schema());
+            known.columns.insert((table.schema.to_owned(), table.name.clone()), table.rows.schema());
         }
         for table in MADE {
-            names.columns.insert((table.schema.to_owned(), table.name.to_owned()), Arc::new(Schema::empty()));
+            known.columns.insert((table.schema.to_owned(), table.name.to_owned()), Arc::new(Schema::empty()));
         }
         let index = Arc::default();
         let all = functions::of_catalogue(&index).into_iter().chain(functions::of_user(""));
-        let mut functions: HashSet<String> = all.map(|function| function.name().to_owned()).collect();
+        let arrays: HashSet<String> = super::arrays::functions().iter().map(|one| one.name().to_owned()).collect();
+        let names = all.map(|function| function.name().to_owned());
+        // Queries of the lake have DataFusion's.
+        let mut functions: HashSet<String> = names.filter(|name| !arrays.contains(name)).collect();
         functions.extend(["current_schemas", "pg_get_keywords"].map(str::to_owned));
-        Ok(Self { tables, names, functions })
+        Ok(Self { tables, names: known, functions })
     }
 }
 

@@ -10,14 +10,14 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Distinct, Expr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
+    BinaryOperator, DataType, Distinct, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
     SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, TableWithJoins,
     UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::super::ast::{boolean, cast, folded, null, parts, string};
+use super::super::ast::{boolean, call, cast, folded, null, parts, string};
 use super::names::figured;
 
 /// The catalogue's tables, by schema and name, and which have no rows.
@@ -72,7 +72,7 @@ impl VisitorMut for Reducer<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        let new = match &*expr {
+        let new = match &mut *expr {
             Expr::Exists { subquery, negated } if is_nothing(&subquery.body) => boolean(*negated),
             Expr::InSubquery { subquery, negated, .. } if is_nothing(&subquery.body) => boolean(*negated),
             Expr::Subquery(query) if is_nothing(&query.body) => match query.body.as_ref() {
@@ -82,9 +82,19 @@ impl VisitorMut for Reducer<'_> {
                 },
                 _ => null(),
             },
-            Expr::Subquery(query) if is_one_null(query) => null(),
-            Expr::Function(function) => match &function.args {
+            Expr::Subquery(query) => {
+                one_row(query);
+                return ControlFlow::Continue(());
+            }
+            // ARRAY(SELECT ...)
+            Expr::Function(function) => match &mut function.args {
                 FunctionArguments::Subquery(query) if is_nothing(&query.body) => string("{}"),
+                FunctionArguments::Subquery(query) => {
+                    if !collected(query) {
+                        return ControlFlow::Continue(());
+                    }
+                    Expr::Subquery(query.clone())
+                }
                 _ => return ControlFlow::Continue(()),
             },
             _ => return ControlFlow::Continue(()),
@@ -202,6 +212,15 @@ impl Scope<'_> {
 
     fn is_empty(&self, factor: &TableFactor) -> bool {
         match factor {
+            TableFactor::Table { name, args: Some(args), .. } => {
+                let function = parts(name).and_then(|mut parts| parts.pop()).unwrap_or_default();
+                UNNESTING.contains(&function.as_str())
+                    && args.args.first().is_some_and(|arg| match arg {
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) => is_column(arg),
+                        _ => false,
+                    })
+            }
+            TableFactor::UNNEST { array_exprs, .. } => array_exprs.iter().all(is_column),
             TableFactor::Table { name, args: None, .. } => {
                 let bare = parts(name).filter(|parts| parts.len() == 1).and_then(|parts| parts.first().cloned());
                 bare.is_some_and(|name| self.empty.contains(&name))
@@ -244,6 +263,13 @@ impl Scope<'_> {
     }
 }
 
+/// Functions that make rows of an array; every column that PostgreSQL has arrays in is NULL here.
+const UNNESTING: &[&str] = &["_pg_expandarray", "aclexplode", "generate_subscripts", "pg_options_to_table", "unnest"];
+
+fn is_column(expr: &Expr) -> bool {
+    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+}
+
 /// Whether a body was written to have no rows.
 fn is_nothing(body: &SetExpr) -> bool {
     match body {
@@ -256,12 +282,31 @@ fn is_nothing(body: &SetExpr) -> bool {
     }
 }
 
-/// Whether a query is `SELECT max(...)` over nothing, as the one value that a subquery stands for was written.
-fn is_one_null(query: &Query) -> bool {
-    let SetExpr::Select(select) = query.body.as_ref() else { return false };
-    let [from] = select.from.as_slice() else { return false };
-    from.joins.is_empty()
-        && matches!(&from.relation, TableFactor::Derived { subquery, .. } if is_nothing(&subquery.body))
+/// Makes a query of one column one of one row, with all values in an array.
+fn collected(query: &mut Query) -> bool {
+    let SetExpr::Select(select) = query.body.as_mut() else { return false };
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
+        return false;
+    };
+    *expr = call("array_agg", vec![expr.clone()]);
+    query.order_by = None;
+    true
+}
+
+/// A subquery that stands for one value has one row; DataFusion wants to see that. Where there are more, PostgreSQL
+/// says that it is an error, and here it is the greatest.
+fn one_row(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if select.from.is_empty() || query.limit_clause.is_some() {
+        return;
+    }
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
+        return;
+    };
+    if !is_aggregate(expr) {
+        *expr = call("max", vec![expr.clone()]);
+        query.order_by = None;
+    }
 }
 
 /// Gives the columns of a SELECT the names of another's.

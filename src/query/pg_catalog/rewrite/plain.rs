@@ -1,6 +1,7 @@
 //! What PostgreSQL writes in its own way: casts to `regclass` and its like, `OPERATOR()`, `COLLATE`, `ANY`, `ALL`,
 //! `pg_catalog.` before functions and types, functions as tables.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
@@ -11,16 +12,16 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::super::arrays::written;
 use super::super::ast::{array, arguments, as_string, boolean, call, cast, folded, number, parts, string};
 use super::super::index::Index;
-use super::nothing::is_aggregate;
 
 /// Rewrites a query in place.
 ///
 /// # Errors
 /// For a name that is cast to `regclass` and is none.
 pub(super) fn rewrite(query: &mut Query, index: &Index) -> Result<()> {
-    match VisitMut::visit(query, &mut Rewriter { index }) {
+    match VisitMut::visit(query, &mut Rewriter { index, tables: HashMap::new() }) {
         ControlFlow::Break(error) => Err(error),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -87,6 +88,8 @@ impl Reg {
 
 struct Rewriter<'a> {
     index: &'a Index,
+    /// The oids of the tables that are named so far, by alias: what `tableoid` is.
+    tables: HashMap<String, u32>,
 }
 
 impl VisitorMut for Rewriter<'_> {
@@ -94,6 +97,11 @@ impl VisitorMut for Rewriter<'_> {
 
     /// A column that is a cast to `regclass` shows the name.
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<DataFusionError> {
+        // Columns are before the tables that they are of.
+        for from in &select.from {
+            self.note(&from.relation);
+            from.joins.iter().for_each(|join| self.note(&join.relation));
+        }
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
             if let Some((reg, inner)) = reg_cast(expr) {
@@ -105,6 +113,7 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<DataFusionError> {
         rewrite_factor(factor);
+        self.note(factor);
         ControlFlow::Continue(())
     }
 
@@ -129,6 +138,13 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 impl Rewriter<'_> {
+    fn note(&mut self, factor: &TableFactor) {
+        let TableFactor::Table { name, alias: Some(alias), args: None, .. } = factor else { return };
+        if let Some(oid) = self.index.relation_oid(&name.to_string()) {
+            self.tables.insert(folded(&alias.name), oid);
+        }
+    }
+
     fn rewritten(&self, expr: &mut Expr) -> Result<Option<Expr>> {
         Ok(match expr {
             Expr::Collate { expr, .. } => Some(expr.as_ref().clone()),
@@ -150,8 +166,16 @@ impl Rewriter<'_> {
             Expr::AnyOp { left, compare_op, right, .. } => any(left, compare_op, right),
             Expr::AllOp { left, compare_op, right } => all(left, compare_op, right),
             Expr::Function(function) => rewritten_call(function),
-            Expr::Subquery(query) => {
-                one_row(query);
+            Expr::CompoundIdentifier(names) => match names.as_slice() {
+                [table, column] if folded(column) == "tableoid" => {
+                    self.tables.get(&folded(table)).map(|oid| cast(number(oid), DataType::IntegerUnsigned(None)))
+                }
+                _ => None,
+            },
+            Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } => {
+                if let Some(escape) = escape_char.take() {
+                    **pattern = call("like_pattern", vec![pattern.as_ref().clone(), Expr::Value(escape)]);
+                }
                 None
             }
             _ => None,
@@ -181,7 +205,7 @@ fn is_text(data_type: &DataType) -> bool {
 /// A cast to one of PostgreSQL's types that DataFusion does not know, or knows without `pg_catalog.`.
 fn cast_of(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     if let DataType::Array(element) = data_type {
-        let literal = as_string(inner).and_then(elements);
+        let literal = as_string(inner).and_then(written);
         return Some(match literal {
             Some(elements) => {
                 let (ArrayElemTypeDef::SquareBracket(of, _) | ArrayElemTypeDef::AngleBracket(of)) = element else {
@@ -217,29 +241,6 @@ pub(in super::super) fn plain_type(data_type: &DataType) -> DataType {
             .and_then(|mut parser| parser.parse_data_type())
             .unwrap_or_else(|_| data_type.clone()),
     }
-}
-
-/// The elements of an array that is written as a text: `{a,"b,c"}`.
-fn elements(text: &str) -> Option<Vec<String>> {
-    let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
-    let (mut all, mut current, mut quoted, mut escaped) = (Vec::new(), String::new(), false, false);
-    if inner.is_empty() {
-        return Some(all);
-    }
-    for char in inner.chars() {
-        match char {
-            _ if escaped => {
-                current.push(char);
-                escaped = false;
-            }
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            ',' if !quoted => all.push(std::mem::take(&mut current)),
-            _ => current.push(char),
-        }
-    }
-    all.push(current);
-    Some(all)
 }
 
 fn operator(name: &str) -> Option<BinaryOperator> {
@@ -321,7 +322,7 @@ fn listed(expr: &Expr) -> Option<Vec<Expr>> {
     match expr {
         Expr::Nested(inner) => listed(inner),
         Expr::Array(array) => Some(array.elem.clone()),
-        other => Some(elements(as_string(other)?)?.into_iter().map(string).collect()),
+        other => Some(written(as_string(other)?)?.into_iter().map(string).collect()),
     }
 }
 
@@ -340,41 +341,7 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
             let schemas: &[&str] = if implicit { &["pg_catalog", "public"] } else { &["public"] };
             Some(array(schemas.iter().map(|schema| string(*schema)).collect()))
         }
-        "array" => match &function.args {
-            FunctionArguments::Subquery(query) => {
-                let mut query = query.clone();
-                collected(&mut query).then(|| Expr::Subquery(query))
-            }
-            _ => None,
-        },
         _ => None,
-    }
-}
-
-/// Makes a query of one column one of one row, with all values in an array.
-fn collected(query: &mut Query) -> bool {
-    let SetExpr::Select(select) = query.body.as_mut() else { return false };
-    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
-        return false;
-    };
-    *expr = call("array_agg", vec![expr.clone()]);
-    query.order_by = None;
-    true
-}
-
-/// A subquery that stands for one value has one row; DataFusion wants to see that. Where there are more, PostgreSQL
-/// says that it is an error, and here it is the greatest.
-fn one_row(query: &mut Query) {
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    if select.from.is_empty() || query.limit_clause.is_some() {
-        return;
-    }
-    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
-        return;
-    };
-    if !is_aggregate(expr) {
-        *expr = call("max", vec![expr.clone()]);
-        query.order_by = None;
     }
 }
 
@@ -446,18 +413,4 @@ fn one_value(value: Expr, column: &str) -> Option<Box<Query>> {
         select.projection = vec![SelectItem::ExprWithAlias { expr: value, alias: Ident::new(column) }];
     }
     Some(query)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case("{}", Some(vec![]))]
-    #[case("{a,b}", Some(vec!["a", "b"]))]
-    #[case("{a,\"b,c\",d\\\"}", Some(vec!["a", "b,c", "d\""]))]
-    #[case("a", None)]
-    fn an_array_in_a_text_has_its_elements(#[case] text: &str, #[case] expected: Option<Vec<&str>>) {
-        assert_eq!(elements(text), expected.map(|all| all.into_iter().map(str::to_owned).collect()));
-    }
 }
