@@ -5,6 +5,7 @@
 pub mod clients;
 pub mod fault_run;
 pub mod fault_store;
+pub mod jdbc;
 pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;

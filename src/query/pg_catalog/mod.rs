@@ -40,10 +40,10 @@ pub(super) use self::shown::{shown_rows, shown_schema};
 pub(super) use self::told::Told;
 
 /// The PostgreSQL whose catalogue and protocol this is like.
-pub const SERVER_VERSION: &str = "15.0";
+pub const SERVER_VERSION: &str = "16.0";
 
 /// The same as `server_version_num` has it.
-pub const SERVER_VERSION_NUMBER: &str = "150000";
+pub const SERVER_VERSION_NUMBER: &str = "160000";
 
 /// Who owns everything.
 const OWNER: &str = "telestrata";

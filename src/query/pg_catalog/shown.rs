@@ -8,11 +8,12 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Result;
 
-use super::rewrite::shown;
+use super::rewrite::{is_hidden, shown};
 
 /// The columns of an answer.
 pub(in super::super) fn shown_schema(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter().map(|field| {
+    let seen = schema.fields().iter().filter(|field| !is_hidden(field.name()));
+    let fields = seen.map(|field| {
         let data_type = match field.data_type() {
             DataType::Null | DataType::Utf8View | DataType::LargeUtf8 | DataType::List(_) => DataType::Utf8,
             other => other.clone(),
@@ -24,7 +25,9 @@ pub(in super::super) fn shown_schema(schema: &Schema) -> SchemaRef {
 
 /// The rows of an answer with those columns.
 pub(in super::super) fn shown_rows(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
-    let columns = rows.columns().iter().zip(schema.fields()).map(|(column, field)| match column.data_type() {
+    let all = rows.schema();
+    let seen = all.fields().iter().zip(rows.columns()).filter(|(field, _)| !is_hidden(field.name()));
+    let columns = seen.zip(schema.fields()).map(|((_, column), field)| match column.data_type() {
         DataType::List(_) => array_texts(column),
         _ => Ok(cast(column, field.data_type())?),
     });

@@ -15,7 +15,7 @@ mod plain;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::sql::sqlparser::ast::Query;
 
-pub(super) use self::names::shown;
+pub(super) use self::names::{is_hidden, shown};
 pub(super) use self::nothing::Tables;
 pub(super) use self::plain::plain_type;
 use super::index::Index;

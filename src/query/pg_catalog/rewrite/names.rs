@@ -7,7 +7,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, FunctionArguments, Ident, Query, Select, SelectItem, SetExpr, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
+};
 
 use super::super::ast::{folded, parts};
 
@@ -19,9 +22,40 @@ pub(in super::super) fn shown(name: &str) -> &str {
     name.split(MARK).next().unwrap_or(name)
 }
 
+/// Whether a column was only put in to order by it.
+pub(in super::super) fn is_hidden(name: &str) -> bool {
+    name.starts_with(MARK)
+}
+
 /// Names the columns of a query and of those inside it.
 pub(super) fn give(query: &mut Query) {
     let _ = VisitMut::visit(query, &mut Namer);
+    order_by_columns(query);
+}
+
+/// DataFusion orders by no subquery, so what one orders by becomes a column of its own, which nobody is shown.
+fn order_by_columns(query: &mut Query) {
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let Some(OrderBy { kind: OrderByKind::Expressions(order), .. }) = &mut query.order_by else { return };
+    for (place, by) in order.iter_mut().enumerate().filter(|_| select.distinct.is_none()) {
+        if !has_subquery(&by.expr) {
+            continue;
+        }
+        let alias = Ident::with_quote('"', format!("{MARK}{place}"));
+        let expr = std::mem::replace(&mut by.expr, Expr::Identifier(alias.clone()));
+        select.projection.push(SelectItem::ExprWithAlias { expr, alias });
+    }
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    struct Finder;
+    impl Visitor for Finder {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    Visit::visit(expr, &mut Finder).is_break()
 }
 
 struct Namer;
@@ -67,8 +101,8 @@ pub(super) fn figured(expr: &Expr) -> Option<String> {
             .iter()
             .rev()
             .find_map(|access| match access {
-                datafusion::sql::sqlparser::ast::AccessExpr::Dot(field) => figured(field),
-                datafusion::sql::sqlparser::ast::AccessExpr::Subscript(_) => None,
+                AccessExpr::Dot(field) => figured(field),
+                AccessExpr::Subscript(_) => None,
             })
             .or_else(|| figured(root)),
         Expr::Function(function) => match &function.args {
@@ -91,7 +125,7 @@ pub(super) fn figured(expr: &Expr) -> Option<String> {
         Expr::Trim { .. } => Some("btrim".to_owned()),
         Expr::Position { .. } => Some("position".to_owned()),
         Expr::Value(value) => match value.value {
-            datafusion::sql::sqlparser::ast::Value::Boolean(_) => Some("bool".to_owned()),
+            Value::Boolean(_) => Some("bool".to_owned()),
             _ => None,
         },
         Expr::Subquery(query) => match query.body.as_ref() {
