@@ -84,7 +84,8 @@ impl QueryService {
                 tally.end(outcome);
             })),
         };
-        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect };
+        let user = ask.principal.name().map(str::to_owned);
+        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect, user };
         let query = self.engine.run(Pinned(self.store.pin()), question, supervision).await?;
         Ok(Answer { id, query, cancelled })
     }
@@ -95,7 +96,8 @@ impl QueryService {
     /// `Forbidden` without the role; `Invalid` with the position in the query.
     pub(super) async fn prepare(&self, sql: &str, dialect: Dialect, principal: &Principal) -> Result<Prepared> {
         principal.require(Role::Query)?;
-        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect };
+        let user = principal.name().map(str::to_owned);
+        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect, user };
         self.engine.prepare(Pinned(self.store.pin()), question).await
     }
 
