@@ -6,6 +6,8 @@
 //! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
 //!
 //! authenticate.rs  whose request it is
+//! traces/        whole traces, for answers made of spans
+//! jaeger/        Jaeger's query API, at the HTTP API's door
 //! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
 //! life.rs        who is alive, who must stop
@@ -20,12 +22,14 @@ mod api;
 mod authenticate;
 mod body;
 mod door;
+mod jaeger;
 mod life;
 mod otlp;
 mod room;
 mod running;
 mod service;
 mod settings;
+mod traces;
 
 pub use running::{Addresses, Running, start};
 pub use settings::ServerSettings;

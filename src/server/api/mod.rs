@@ -4,6 +4,7 @@
 //! POST /v1/sql --> question.rs --> QueryService::run --> answer.rs: output::Encoder --> stream
 //!                  accept.rs                             problem.rs: errors (RFC 9457)
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
+//! GET /v1/traces/{id} --> trace/
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
 //! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
@@ -21,5 +22,6 @@ mod problem;
 mod question;
 mod routes;
 mod sql;
+mod trace;
 
 pub(super) use routes::routes;

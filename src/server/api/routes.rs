@@ -18,12 +18,15 @@ use super::local_only::local_only;
 use super::problem::Problem;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
+use super::trace::trace;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
+use crate::server::jaeger;
 use crate::server::life::Life;
 use crate::server::room::Room;
 use crate::server::service::QueryService;
 use crate::server::settings::ServerSettings;
+use crate::server::traces::Traces;
 
 /// Questions that may be received at a time.
 const QUESTIONS_AT_ONCE: usize = 64;
@@ -33,6 +36,7 @@ const QUESTIONS_AT_ONCE: usize = 64;
 pub(super) struct Api {
     pub(super) store: Arc<Store>,
     pub(super) service: Arc<QueryService>,
+    pub(super) traces: Traces,
     pub(super) life: Life,
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
@@ -49,31 +53,35 @@ pub(in crate::server) fn routes(
     address: SocketAddr,
 ) -> Router {
     let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
+    let traces = Traces::new(Arc::clone(&service));
     let routes = Router::new()
         .route("/", get(index))
         .route("/v1/sql", post(sql))
         .route("/v1/sql/cancel", post(cancel))
         .route("/v1/sql/running", get(running))
+        .route("/v1/traces/{id}", get(trace))
         .route("/v1/flush", post(flush))
         .route("/v1/import", post(import))
         .route("/v1/config", get(configuration))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .fallback(async || {
-            Problem::of_status(StatusCode::NOT_FOUND, "there is nothing here; GET / lists what there is")
-        })
-        .method_not_allowed_fallback(async || {
-            Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
-        })
         .with_state(Arc::new(Api {
             store,
             service,
+            traces: traces.clone(),
             life,
             room,
             import: settings.import,
             importing: Arc::default(),
             config: settings.config,
-        }));
+        }))
+        .merge(jaeger::routes(traces))
+        .fallback(async || {
+            Problem::of_status(StatusCode::NOT_FOUND, "there is nothing here; GET / lists what there is")
+        })
+        .method_not_allowed_fallback(async || {
+            Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
+        });
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
 }
