@@ -146,7 +146,8 @@ impl Search {
         for (key, value) in &self.tags {
             let mut place = |text: &str| {
                 params.push(ScalarValue::from(text));
-                format!("${}", params.len())
+                // Its type must be known while the query is planned without its value.
+                format!("CAST(${} AS VARCHAR)", params.len())
             };
             let condition = include_str!("tag.sql")
                 .replace("{key}", &place(key))
