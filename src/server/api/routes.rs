@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 
 use super::cancel::{cancel, running};
 use super::config::configuration;
+use super::cross_site::refuse_cross_site;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::import::import;
@@ -18,6 +19,7 @@ use super::local_only::local_only;
 use super::problem::Problem;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
+use super::tables::{schema, tables};
 use crate::import::ImportSettings;
 use crate::ingest::Store;
 use crate::server::life::Life;
@@ -51,9 +53,11 @@ pub(in crate::server) fn routes(
     let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
     let routes = Router::new()
         .route("/", get(index))
-        .route("/v1/sql", post(sql))
+        .route("/v1/sql", get(sql).post(sql))
         .route("/v1/sql/cancel", post(cancel))
         .route("/v1/sql/running", get(running))
+        .route("/v1/tables", get(tables))
+        .route("/v1/tables/{name}/schema", get(schema))
         .route("/v1/flush", post(flush))
         .route("/v1/import", post(import))
         .route("/v1/config", get(configuration))
@@ -75,5 +79,6 @@ pub(in crate::server) fn routes(
             importing: Arc::default(),
             config: settings.config,
         }));
+    let routes = routes.layer(from_fn(refuse_cross_site));
     if address.ip().is_loopback() { routes.layer(from_fn(local_only)) } else { routes }
 }
