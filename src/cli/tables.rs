@@ -59,7 +59,8 @@ async fn of_lake(config: &Config) -> Result<Vec<Value>> {
 fn for_people(entries: &[Value]) -> String {
     let of = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
     let number = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let of_kinds = |kinds: &'static [&str]| entries.iter().filter(move |entry| kinds.contains(&of(entry, "kind").as_str()));
+    let of_kinds =
+        |kinds: &'static [&str]| entries.iter().filter(move |entry| kinds.contains(&of(entry, "kind").as_str()));
     let width = Layout::of_stdout().width;
     let mut lines = vec![["table", "rows", "in memory", "files", "size", "dates"].map(str::to_owned)];
     lines.extend(of_kinds(&["table", "index"]).map(|entry| {

@@ -1,6 +1,6 @@
 //! What there is to ask, for programs: tables, views, macros and system tables, and the columns of one.
 
-use arrow::datatypes::{Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use serde::Serialize;
 
 use super::engine::Pinned;
@@ -55,9 +55,9 @@ pub struct Described {
     listed: Listed,
     /// Of a view or macro its head comment: columns, units, what bounds the cost.
     pub documentation: Option<String>,
-    /// The columns, in order.
+    /// The columns, in order; `None` of a macro, whose arguments decide them.
     #[serde(rename = "schema")]
-    pub columns: Vec<DescribedColumn>,
+    pub columns: Option<Vec<DescribedColumn>>,
 }
 
 /// A column.
@@ -124,10 +124,11 @@ impl Described {
     pub(super) fn new(
         listed: Listed,
         documentation: Option<String>,
-        schema: &Schema,
+        schema: Option<&Schema>,
         promoted: &[Promoted],
     ) -> Self {
-        let columns = schema.fields().iter().map(|field| column(&listed.name, field, promoted)).collect();
+        let fields = schema.map(|schema| schema.fields().iter());
+        let columns = fields.map(|fields| fields.map(|field| column(&listed.name, field, promoted)).collect());
         Self { listed, documentation, columns }
     }
 }
@@ -143,7 +144,11 @@ fn column(table: &str, field: &Field, promoted: &[Promoted]) -> DescribedColumn 
     DescribedColumn {
         name: name.clone(),
         r#type: type_name(field.data_type()),
-        arrow_type: field.data_type().to_string(),
+        // Views are a form in memory, which no door gives.
+        arrow_type: match field.data_type() {
+            DataType::Utf8View => DataType::Utf8.to_string(),
+            other => other.to_string(),
+        },
         nullable: field.is_nullable(),
         unit: own.and_then(|column| text(column.unit)),
         comment: own.map(|column| column.comment).or(meaning.map(|column| column.meaning)).and_then(text),

@@ -42,8 +42,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::asked::{as_view, bound_views};
 use super::asof_join::with_asof_joins;
-use super::described::{Described, Listed, listing};
 use super::budget::{Limits, QueryBudget, QueryMemory, ScanMeter};
+use super::described::{Described, Listed, listing};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
@@ -321,10 +321,14 @@ impl QueryEngine {
             return Err(Error::new(ErrorKind::NotFound, names.unknown_table(name)));
         };
         let (planner, limits, name) = (Arc::clone(&self.planner), Limits::default(), name.to_owned());
-        let documentation = planner.objects.named(&name).map(SqlObject::documentation);
+        let object = planner.objects.named(&name);
+        let documentation = object.map(SqlObject::documentation);
+        if object.is_some_and(|object| object.parameters.is_some()) {
+            return Ok(Described::new(listed, documentation, None, &promoted));
+        }
         let planning = async move { planner.columns_of(pinned, &name).await };
         let schema = self.planned(&limits, self.deadline(&limits), planning).await?;
-        Ok(Described::new(listed, documentation, &schema, &promoted))
+        Ok(Described::new(listed, documentation, Some(&schema), &promoted))
     }
 
     fn deadline(&self, limits: &Limits) -> Instant {
@@ -477,18 +481,10 @@ impl Planner {
         Ok(Prepared { schema, parameters })
     }
 
-    /// The columns of a table, view, macro or system table, of which there is one.
+    /// The columns of a table, view or system table, of which there is one.
     async fn columns_of(&self, pinned: Pinned, name: &str) -> Result<SchemaRef> {
         let (meter, reports) = (Arc::new(ScanMeter::new(None)), Arc::default());
         let (state, mut orders) = (self.session_over(pinned, &meter, &reports)?, ViewOrders::new());
-        if let Some(object) = self.objects.named(name).filter(|object| object.parameters.is_some()) {
-            let statement = self.statement(&object.sql)?;
-            let references = state.resolve_table_references(&statement).map_err(from_datafusion)?;
-            let views = named(&references, Broken::IsAnError);
-            self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
-            let plan = state.statement_to_plan(statement).await.map_err(from_datafusion)?;
-            return Ok(Arc::clone(plan.schema().inner()));
-        }
         let views = vec![(name.to_owned(), Broken::IsAnError)];
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
         let (schema, table) = match name.split_once('.') {

@@ -225,7 +225,10 @@ mod tests {
     #[rstest::rstest]
     #[case("explain estimate select 1", Some("                 select 1"))]
     #[case("EXPLAIN\n Estimate\nselect 1", Some("       \n         \nselect 1"))]
-    #[case("-- what\nexplain /* it */ estimate -- reads\nselect 1", Some("       \n                               \nselect 1"))]
+    #[case(
+        "-- what\nexplain /* it */ estimate -- reads\nselect 1",
+        Some("       \n                               \nselect 1")
+    )]
     #[case("-- explain estimate select 1", None)]
     #[case("explain estimated", None)]
     #[case("explain select estimate", None)]

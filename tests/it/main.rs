@@ -17,6 +17,7 @@ mod cross_signal;
 mod durability;
 mod export;
 mod faults;
+mod fifty;
 mod functions;
 mod handoff;
 mod http_api;

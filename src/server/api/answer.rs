@@ -94,12 +94,7 @@ async fn produce(answer: Answer, format: Format, compressor: Compressor, sender:
 }
 
 /// Gives every piece but the last one, which it answers.
-async fn encode(
-    mut query: QueryStream,
-    format: Format,
-    mut compressor: Compressor,
-    sender: &Sender,
-) -> Result<Bytes> {
+async fn encode(mut query: QueryStream, format: Format, mut compressor: Compressor, sender: &Sender) -> Result<Bytes> {
     let mut encoder = Encoder::new(format, &query.schema)?;
     while let Some(batch) = query.batches.next().await {
         for rows in slices(&batch?, encoder.rows_at_a_time()) {

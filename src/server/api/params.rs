@@ -99,21 +99,26 @@ fn list(number: usize, items: Vec<Value>) -> Result<ScalarValue> {
         _ if numeric(&one) && numeric(&other) => Ok(DataType::Float64),
         _ => Err(Error::invalid(format!("${number} is a list of {} and of {}", type_name(&one), type_name(&other)))),
     })?;
-    let cast = |item: ScalarValue| item.cast_to(&data_type).map_err(|error| wrong(number, &data_type).with_source(error));
+    let cast =
+        |item: ScalarValue| item.cast_to(&data_type).map_err(|error| wrong(number, &data_type).with_source(error));
     let items = items.into_iter().map(cast).collect::<Result<Vec<_>>>()?;
     Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, &data_type)))
 }
 
 fn of_type(number: usize, value: Value, data_type: &DataType) -> Result<ScalarValue> {
     match (value, data_type) {
-        (Value::Null, _) => ScalarValue::try_from(data_type).map_err(|error| wrong(number, data_type).with_source(error)),
+        (Value::Null, _) => {
+            ScalarValue::try_from(data_type).map_err(|error| wrong(number, data_type).with_source(error))
+        }
         (Value::Array(items), DataType::List(item)) => {
             let items = items.into_iter().map(|value| of_type(number, value, item.data_type()));
             let items = items.collect::<Result<Vec<_>>>()?;
             Ok(ScalarValue::List(ScalarValue::new_list_nullable(&items, item.data_type())))
         }
         (Value::String(text), DataType::Utf8) => Ok(ScalarValue::Utf8(Some(text))),
-        (_, DataType::Utf8 | DataType::List(_)) | (Value::Array(_) | Value::Object(_), _) => Err(wrong(number, data_type)),
+        (_, DataType::Utf8 | DataType::List(_)) | (Value::Array(_) | Value::Object(_), _) => {
+            Err(wrong(number, data_type))
+        }
         (Value::String(text), data_type) => cast_text(number, &text, data_type),
         (Value::Bool(_) | Value::Number(_), DataType::Binary) => Err(wrong(number, data_type)),
         (value @ (Value::Bool(_) | Value::Number(_)), data_type) => cast_text(number, &value.to_string(), data_type),

@@ -58,11 +58,13 @@ impl Question {
         let (head, body) = request.into_parts();
         let mut options = Options::parse(head.uri.query().unwrap_or_default())?;
         if let Some(value) = head.headers.get(QUERY_ID) {
-            let id = value.to_str().map_err(|error| Error::invalid("the query's id is not ASCII").with_source(error))?;
+            let id =
+                value.to_str().map_err(|error| Error::invalid("the query's id is not ASCII").with_source(error))?;
             set("query_id", &mut options.query_id, id.to_owned())?;
         }
         if head.method != Method::POST {
-            let sql = options.query.take().ok_or_else(|| Error::invalid("there is no query; write /v1/sql?query=..."))?;
+            let sql =
+                options.query.take().ok_or_else(|| Error::invalid("there is no query; write /v1/sql?query=..."))?;
             return Ok(Self { sql, params: Vec::new(), options });
         }
         if options.query.is_some() {
@@ -133,7 +135,8 @@ mod tests {
 
     #[test]
     fn options_are_in_the_query_string_or_beside_the_query() {
-        let body = r#"{"query": "q", "params": [1], "format": "csv", "max_time": "2s", "max_rows": 5, "query_id": "i"}"#;
+        let body =
+            r#"{"query": "q", "params": [1], "format": "csv", "max_time": "2s", "max_rows": 5, "query_id": "i"}"#;
         let question = Question::from_json(body.as_bytes(), Options::default()).unwrap();
         let options = Options {
             query_id: Some("i".into()),

@@ -23,7 +23,9 @@ use self::tally::Tally;
 use crate::auth::{Principal, Role};
 use crate::error::Result;
 use crate::ingest::Store;
-use crate::query::{Described, Limits, Listed, Dialect, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+use crate::query::{
+    Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision,
+};
 
 /// Runs queries for every door.
 #[derive(Debug)]
