@@ -37,17 +37,17 @@ fn free_name(name: &str, taken: &mut HashSet<String>) -> String {
     }
 }
 
-/// The schema with plain types.
-pub(super) fn with_plain_types(schema: &Schema) -> SchemaRef {
-    with_types(schema, &plain)
+/// The schema that other programs get of a result in Arrow's own form.
+pub(crate) fn sent_schema(schema: &Schema) -> SchemaRef {
+    with_types(&with_unique_names(schema), &plain)
 }
 
-/// The schema with plain types that Parquet has too: it has no whole seconds, and would have numbers in their place.
+/// The same in types that Parquet has too: it has no whole seconds, and would have numbers in their place.
 ///
 /// # Errors
 /// Where it has none: intervals.
-pub(super) fn with_parquet_types(schema: &Schema) -> Result<SchemaRef, ArrowError> {
-    let schema = with_types(schema, &|leaf| match leaf {
+pub(super) fn sent_parquet_schema(schema: &Schema) -> Result<SchemaRef, ArrowError> {
+    let schema = with_types(&with_unique_names(schema), &|leaf| match leaf {
         DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Millisecond, zone.clone()),
         DataType::Time32(TimeUnit::Second) => DataType::Time32(TimeUnit::Millisecond),
         DataType::Duration(TimeUnit::Second) => DataType::Duration(TimeUnit::Millisecond),
@@ -66,7 +66,7 @@ fn with_types(schema: &Schema, leaf: &dyn Fn(&DataType) -> DataType) -> SchemaRe
 }
 
 /// The batch with the schema to write.
-pub(super) fn written_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn written_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
         if column.data_type() == field.data_type() { Ok(Arc::clone(column)) } else { cast(column, field.data_type()) }
     });
@@ -102,7 +102,7 @@ mod tests {
     fn every_column_gets_a_name_of_its_own() {
         let field = |name: &str| Field::new(name, DataType::Utf8View, false);
         let schema = Schema::new(vec![field("a"), field("a"), field("a_2"), field("a")]);
-        let written = with_plain_types(&with_unique_names(&schema));
+        let written = sent_schema(&schema);
         let names: Vec<_> = written.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["a", "a_3", "a_2", "a_4"]);
         assert!(written.fields().iter().all(|field| field.data_type() == &DataType::Utf8));

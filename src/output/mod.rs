@@ -16,5 +16,6 @@ mod format;
 mod json;
 mod parquet;
 
+pub(crate) use columns::{sent_schema, written_batch as sent_batch};
 pub use encoder::Encoder;
 pub use format::Format;

@@ -67,7 +67,7 @@ mod view_order;
 
 pub use budget::{Limits, QueryBudget};
 pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_summary};
-pub use engine::{Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};

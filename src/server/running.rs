@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::api;
 use super::authenticate::authenticate;
 use super::door::{Door, Protocol};
+use super::flight;
 use super::life::Life;
 use super::otlp::{self, Intake};
 use super::service::QueryService;
@@ -60,14 +61,14 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     let grpc = Door::open("otlp/grpc", settings.otlp_grpc).await?;
     let http = Door::open("otlp/http", settings.otlp_http).await?;
     let api = Door::open("http", settings.http).await?;
-    let flight = Door::open("flight", settings.flight).await?;
+    let flight_sql = Door::open("flight", settings.flight).await?;
     let postgres = Door::open("postgres", settings.postgres).await?;
     let address = |door: &Option<Door>| door.as_ref().map(Door::address);
     let addresses = Addresses {
         otlp_grpc: address(&grpc),
         otlp_http: address(&http),
         http: address(&api),
-        flight: address(&flight),
+        flight: address(&flight_sql),
         postgres: address(&postgres),
     };
     let life = Life::default();
@@ -85,6 +86,10 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         let address = door.address();
         let routes = api::routes(store, Arc::clone(&service), settings, life.clone(), address);
         door.serve(known(routes), Protocol::Http1, &life);
+    }
+    if let Some(door) = flight_sql {
+        // Its sessions are let in by their own tokens, and all others as at every door.
+        door.serve(flight::routes(Arc::clone(&service), Arc::clone(&users)), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })
 }

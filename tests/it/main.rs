@@ -18,6 +18,7 @@ mod durability;
 mod export;
 mod faults;
 mod fifty;
+mod flight_door;
 mod functions;
 mod handoff;
 mod http_api;

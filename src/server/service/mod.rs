@@ -24,7 +24,7 @@ use crate::auth::{Principal, Role};
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::{
-    Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision,
+    CatalogueTable, Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision,
 };
 
 /// Runs queries for every door.
@@ -125,6 +125,30 @@ impl QueryService {
     pub(super) async fn describe(&self, name: &str, principal: &Principal) -> Result<Described> {
         principal.require(Role::Query)?;
         self.engine.describe(Pinned(self.store.pin()), name).await
+    }
+
+    /// Plans a query of this program's SQL with values for its parameters: the columns are those that running it gives.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(super) async fn prepare_with(
+        &self,
+        sql: &str,
+        params: Vec<ScalarValue>,
+        principal: &Principal,
+    ) -> Result<Prepared> {
+        principal.require(Role::Query)?;
+        let question = Question { params, ..Question::new(sql) };
+        self.engine.prepare(Pinned(self.store.pin()), question).await
+    }
+
+    /// Every table and view with its columns.
+    ///
+    /// # Errors
+    /// `Forbidden` without the role; what planning the views met.
+    pub(super) async fn catalogue(&self, principal: &Principal) -> Result<Vec<CatalogueTable>> {
+        principal.require(Role::Query)?;
+        self.engine.catalogue(Pinned(self.store.pin())).await
     }
 
     /// Cancels a query of the principal's, or anybody's for an admin; `false` where there is none of that id.
