@@ -13,4 +13,4 @@ mod users;
 
 pub use principal::Principal;
 pub use role::{Role, Roles};
-pub use users::Users;
+pub use users::{ScramLogin, Users};

@@ -6,6 +6,7 @@
 //! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
 //! Flight SQL 8711 --+                          +--> flight/ SQL text --> QueryService::run --> stream of batches
 //!
+//! postgres/      the PostgreSQL wire protocol, on a port of its own (8712)
 //! authenticate.rs  whose request it is
 //! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
@@ -24,6 +25,7 @@ mod door;
 mod flight;
 mod life;
 mod otlp;
+mod postgres;
 mod room;
 mod running;
 mod service;

@@ -18,6 +18,7 @@ use super::door::{Door, Protocol};
 use super::flight;
 use super::life::Life;
 use super::otlp::{self, Intake};
+use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use crate::auth::Users;
@@ -90,6 +91,10 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     if let Some(door) = flight_sql {
         // Its sessions are let in by their own tokens, and all others as at every door.
         door.serve(flight::routes(Arc::clone(&service), Arc::clone(&users)), Protocol::Http2, &life);
+    }
+    if let Some(door) = postgres {
+        let own = Arc::new(PostgresDoor::new(service, users, None, life.stopping().clone()));
+        door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     Ok(Running { addresses, life })
 }

@@ -54,6 +54,9 @@ pub const DOORS: &[Door] = &[
     Door { name: "http json", arguments: |server| http(server, "json"), kind: |_, _| None, ..PLAIN },
     Door { name: "http ndjson", arguments: |server| http(server, "ndjson"), kind: |_, _| None, ..PLAIN },
     Door { name: "http csv", arguments: |server| http(server, "csv"), kind: |_, _| None, cell: csv_cell, ..PLAIN },
+    Door { name: "flight", arguments: |server| vec!["flight".to_owned(), format!("grpc://{}", server.flight())], ..PLAIN },
+    Door { name: "postgres text", arguments: |server| postgres(server, "text"), ..POSTGRES },
+    Door { name: "postgres binary", arguments: |server| postgres(server, "binary"), ..POSTGRES },
     Door {
         name: "cli",
         arguments: |server| {
@@ -64,6 +67,20 @@ pub const DOORS: &[Door] = &[
         ..PLAIN
     },
 ];
+
+const POSTGRES: Door = Door {
+    kind: |types, word| Some(types.postgres(word)),
+    cell: postgres_cell,
+    exceptions: &[NAMES],
+    ..PLAIN
+};
+
+fn postgres(server: &Server, form: &str) -> Vec<String> {
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let conninfo = format!("host={host} port={port} user=analyst dbname=telestrata");
+    vec!["postgres".to_owned(), conninfo, form.to_owned()]
+}
 
 fn http(server: &Server, format: &str) -> Vec<String> {
     vec!["http".to_owned(), server.http(), format.to_owned()]
@@ -103,4 +120,36 @@ fn csv_cell(word: &str, cell: &Value) -> Value {
         _ => return cell.clone(),
     };
     json!(spelled)
+}
+
+/// Times have microseconds and are told in UTC, and a duration is an interval.
+fn postgres_cell(word: &str, cell: &Value) -> Value {
+    let Some(text) = cell.as_str() else { return cell.clone() };
+    match word {
+        "timestamp" | "timestamp with time zone" => {
+            let time = chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc();
+            let micros = chrono::DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap();
+            json!(micros.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+        }
+        "duration" => json!(interval_of(text)),
+        _ => cell.clone(),
+    }
+}
+
+/// `-PT1.5S` is `-1.500000000 secs`.
+fn interval_of(duration: &str) -> String {
+    let (sign, rest) = duration.strip_prefix('-').map_or(("", duration), |rest| ("-", rest));
+    let seconds: f64 = rest.trim_start_matches("PT").trim_end_matches('S').parse().unwrap();
+    let (whole, fraction) = (seconds.trunc() as u64, seconds.fract());
+    let mut parts = Vec::new();
+    for (count, unit) in [(whole / 3600, "hours"), (whole / 60 % 60, "mins")] {
+        if count > 0 {
+            parts.push(format!("{sign}{count} {unit}"));
+        }
+    }
+    let seconds = (whole % 60) as f64 + fraction;
+    if seconds > 0.0 {
+        parts.push(format!("{sign}{seconds:.9} secs"));
+    }
+    parts.join(" ")
 }
