@@ -20,6 +20,7 @@ mod cross_signal;
 mod durability;
 mod export;
 mod faults;
+mod fifty;
 mod flight_door;
 mod functions;
 mod handoff;

@@ -13,16 +13,21 @@
 mod accept;
 mod answer;
 mod cancel;
+mod coding;
 mod config;
+mod cross_site;
 mod flush;
 mod health;
 mod import;
 mod index;
 mod local_only;
+mod options;
+mod params;
 mod problem;
 mod question;
 mod routes;
 mod sql;
+mod tables;
 mod trace;
 
 pub(super) use routes::{refuse, routes};

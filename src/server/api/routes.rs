@@ -12,6 +12,7 @@ use axum::{Extension, Router};
 
 use super::cancel::{cancel, running};
 use super::config::configuration;
+use super::cross_site::refuse_cross_site;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::import::import;
@@ -20,6 +21,7 @@ use super::local_only::{local_only, same_origin};
 use super::problem::Problem;
 use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
+use super::tables::{schema, tables};
 use super::trace::trace;
 use crate::auth::{Principal, Role};
 use crate::error::Error;
@@ -65,9 +67,11 @@ pub(in crate::server) fn routes(
     let traces = Traces::new(Arc::clone(&service));
     let routes = Router::new()
         .route("/", get(index))
-        .route("/v1/sql", needs(Role::Query, post(sql)))
+        .route("/v1/sql", needs(Role::Query, get(sql).post(sql)))
         .route("/v1/sql/cancel", needs(Role::Query, post(cancel)))
         .route("/v1/sql/running", needs(Role::Query, get(running)))
+        .route("/v1/tables", needs(Role::Query, get(tables)))
+        .route("/v1/tables/{name}/schema", needs(Role::Query, get(schema)))
         .route("/v1/traces/{id}", needs(Role::Query, get(trace)))
         .route("/v1/flush", needs(Role::Maintain, post(flush)))
         .route("/v1/import", needs(Role::Ingest, post(import)))
@@ -92,7 +96,7 @@ pub(in crate::server) fn routes(
         .method_not_allowed_fallback(async || {
             Problem::of_status(StatusCode::METHOD_NOT_ALLOWED, "this path takes the methods in the Allow header")
         });
-    let routes = gate.open_at(&OPEN).before(routes);
+    let routes = gate.open_at(&OPEN).before(routes).layer(from_fn(refuse_cross_site));
     if settings.users.is_empty() && address.ip().is_loopback() {
         routes.layer(from_fn(local_only))
     } else {
