@@ -23,6 +23,7 @@ mod faults;
 mod fifty;
 mod flight_door;
 mod functions;
+mod grafana;
 mod handoff;
 mod http_api;
 mod import_again;
