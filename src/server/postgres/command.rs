@@ -26,13 +26,19 @@ pub(super) struct QueryText {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Query(QueryText),
-    Begin { tag: &'static str },
+    Begin {
+        tag: &'static str,
+    },
     Commit,
     Rollback,
     Savepoint(String),
     Release(String),
     RollbackTo(String),
-    Set { name: String, value: String, local: bool },
+    Set {
+        name: String,
+        value: String,
+        local: bool,
+    },
     /// A setting that means nothing here.
     SetNothing,
     Reset(String),
@@ -40,14 +46,31 @@ pub(super) enum Command {
     Show(String),
     ShowAll,
     DiscardAll,
-    Prepare { name: String, query: Box<Command> },
+    Prepare {
+        name: String,
+        query: Box<Command>,
+    },
     /// The statement's name, and a query of the values of its parameters.
-    Execute { name: String, values: Option<QueryText> },
+    Execute {
+        name: String,
+        values: Option<QueryText>,
+    },
     Deallocate(Option<String>),
-    Declare { name: String, binary: bool, hold: bool, query: QueryText },
-    Fetch { name: String, rows: Fetched, shown: bool },
+    Declare {
+        name: String,
+        binary: bool,
+        hold: bool,
+        query: QueryText,
+    },
+    Fetch {
+        name: String,
+        rows: Fetched,
+    },
     Close(Option<String>),
-    Copy { query: QueryText, form: CopyForm },
+    Copy {
+        query: QueryText,
+        form: CopyForm,
+    },
     /// LISTEN's end and the like, which have nothing to end.
     Nothing(&'static str),
 }
@@ -61,9 +84,40 @@ pub(super) enum Fetched {
 
 /// What writes, defines or locks, none of which is done here.
 const REFUSED: [&str; 34] = [
-    "insert", "update", "delete", "merge", "truncate", "create", "alter", "drop", "grant", "revoke", "comment", "vacuum",
-    "analyze", "reindex", "cluster", "refresh", "import", "security", "lock", "call", "do", "notify", "listen",
-    "checkpoint", "load", "reassign", "attach", "detach", "install", "unload", "msck", "use", "kill", "optimize",
+    "insert",
+    "update",
+    "delete",
+    "merge",
+    "truncate",
+    "create",
+    "alter",
+    "drop",
+    "grant",
+    "revoke",
+    "comment",
+    "vacuum",
+    "analyze",
+    "reindex",
+    "cluster",
+    "refresh",
+    "import",
+    "security",
+    "lock",
+    "call",
+    "do",
+    "notify",
+    "listen",
+    "checkpoint",
+    "load",
+    "reassign",
+    "attach",
+    "detach",
+    "install",
+    "unload",
+    "msck",
+    "use",
+    "kill",
+    "optimize",
 ];
 
 /// Reads a statement.
@@ -101,14 +155,17 @@ pub(super) fn command(piece: &Piece) -> Result<Command, Refusal> {
             Ok(Command::Deallocate(if words.take("all") { None } else { Some(words.name()?) }))
         }
         "declare" => words.declare(),
-        "fetch" => words.fetch(true),
-        "move" => words.fetch(false),
+        "fetch" => words.fetch(),
+        "move" => Err(Refusal::unsupported("MOVE is not done here; FETCH the rows, or use OFFSET")),
         "close" => Ok(Command::Close(if words.take("all") { None } else { Some(words.name()?) })),
         "copy" => words.copy(),
         "unlisten" => Ok(Command::Nothing("UNLISTEN")),
         word if REFUSED.contains(&word) => Err(Refusal::new(
             "42501",
-            format!("{} is not done here: telestrata answers queries only, and what it stores comes in by OTLP", word.to_uppercase()),
+            format!(
+                "{} is not done here: telestrata answers queries only, and what it stores comes in by OTLP",
+                word.to_uppercase()
+            ),
         )),
         _ => Ok(Command::Query(query_of(piece))),
     }
@@ -209,8 +266,18 @@ impl Words<'_> {
     /// Isolation and access modes, none of which changes anything where nothing is written.
     fn modes(&mut self) -> Result<(), Refusal> {
         const WORDS: [&str; 12] = [
-            "isolation", "level", "read", "write", "only", "committed", "uncommitted", "repeatable", "serializable",
-            "not", "deferrable", "snapshot",
+            "isolation",
+            "level",
+            "read",
+            "write",
+            "only",
+            "committed",
+            "uncommitted",
+            "repeatable",
+            "serializable",
+            "not",
+            "deferrable",
+            "snapshot",
         ];
         while let Some(token) = self.token() {
             match token {
@@ -302,7 +369,11 @@ impl Words<'_> {
                 Some(Token::Plus) => values.push('+'),
                 Some(Token::Comma) => values += ", ",
                 None if !values.is_empty() => return Ok(values),
-                None if matches!(self.piece.words.last().map(|word| &word.token), Some(Token::SingleQuotedString(_))) => {
+                None if matches!(
+                    self.piece.words.last().map(|word| &word.token),
+                    Some(Token::SingleQuotedString(_))
+                ) =>
+                {
                     return Ok(values);
                 }
                 _ => return Err(self.unexpected("a value")),
@@ -411,7 +482,7 @@ impl Words<'_> {
         }
     }
 
-    fn fetch(mut self, shown: bool) -> Result<Command, Refusal> {
+    fn fetch(mut self) -> Result<Command, Refusal> {
         let rows = match self.keyword().as_deref() {
             Some("next") => self.counted(Fetched::Rows(1)),
             Some("all") => self.counted(Fetched::All),
@@ -437,7 +508,7 @@ impl Words<'_> {
         }
         let name = self.name()?;
         self.end()?;
-        Ok(Command::Fetch { name, rows, shown })
+        Ok(Command::Fetch { name, rows })
     }
 
     fn counted(&mut self, rows: Fetched) -> Fetched {
@@ -540,9 +611,9 @@ mod tests {
     #[case("SET search_path TO DEFAULT", Command::Reset("search_path".into()))]
     #[case("show transaction isolation level", Command::Show("transaction_isolation".into()))]
     #[case("SHOW nonsense", Command::Show("nonsense".into()))]
-    #[case("FETCH FORWARD 100 FROM \"C\"", Command::Fetch { name: "C".into(), rows: Fetched::Rows(100), shown: true })]
-    #[case("fetch all in c", Command::Fetch { name: "c".into(), rows: Fetched::All, shown: true })]
-    #[case("FETCH c", Command::Fetch { name: "c".into(), rows: Fetched::Rows(1), shown: true })]
+    #[case("FETCH FORWARD 100 FROM \"C\"", Command::Fetch { name: "C".into(), rows: Fetched::Rows(100) })]
+    #[case("fetch all in c", Command::Fetch { name: "c".into(), rows: Fetched::All })]
+    #[case("FETCH c", Command::Fetch { name: "c".into(), rows: Fetched::Rows(1) })]
     #[case("DEALLOCATE PREPARE ALL", Command::Deallocate(None))]
     #[case("CLOSE c", Command::Close(Some("c".into())))]
     #[case("EXPLAIN SELECT 1", Command::Query(QueryText { tag: "EXPLAIN", ..query("EXPLAIN SELECT 1", 0) }))]
@@ -575,7 +646,9 @@ mod tests {
 
     #[test]
     fn a_table_is_copied_by_its_names_alone() {
-        let Command::Copy { query, .. } = read("COPY \"public\".logs (\"Body\", time) TO STDOUT").unwrap() else { panic!() };
+        let Command::Copy { query, .. } = read("COPY \"public\".logs (\"Body\", time) TO STDOUT").unwrap() else {
+            panic!()
+        };
         assert_eq!(query.sql, "SELECT \"Body\", time FROM \"public\".logs");
         assert!(read("COPY logs (body FROM logs; DROP) TO STDOUT").is_err());
     }

@@ -80,7 +80,9 @@ impl Given {
                 Err(Refusal::new("0A000", "FORMAT binary takes no DELIMITER, NULL or HEADER"))
             }
             "binary" => Ok(CopyForm::Binary),
-            other => Err(Refusal::new("22023", format!("there is no COPY format {other}; there are text, csv, binary"))),
+            other => {
+                Err(Refusal::new("22023", format!("there is no COPY format {other}; there are text, csv, binary")))
+            }
         }
     }
 }

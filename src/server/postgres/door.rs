@@ -34,9 +34,6 @@ const MAX_SESSIONS: usize = 256;
 /// Time from the first byte to the end of the login.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 
-/// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
-const ALPN: &[u8] = b"postgresql";
-
 /// Codes in the place of a protocol's version.
 const CANCEL: i32 = 80_877_102;
 const SSL: i32 = 80_877_103;
@@ -67,6 +64,9 @@ enum First {
 }
 
 impl PostgresDoor {
+    /// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
+    pub(in crate::server) const ALPN: &'static [u8] = b"postgresql";
+
     /// A door whose clients log in as `users`, over TLS where there is a configuration for it, until `stopping`.
     pub(in crate::server) fn new(
         service: Arc<QueryService>,
@@ -74,11 +74,7 @@ impl PostgresDoor {
         tls: Option<Arc<rustls::ServerConfig>>,
         stopping: CancellationToken,
     ) -> Self {
-        let tls = tls.map(|config| {
-            let mut config = rustls::ServerConfig::clone(&config);
-            config.alpn_protocols = vec![ALPN.to_vec()];
-            TlsAcceptor::from(Arc::new(config))
-        });
+        let tls = tls.map(TlsAcceptor::from);
         let sessions = Semaphore::new(MAX_SESSIONS);
         Self { service, users, tls, keys: Arc::default(), sessions, stopping }
     }
@@ -101,7 +97,7 @@ impl PostgresDoor {
         if direct {
             let Some(tls) = &self.tls else { return Ok(None) };
             let stream = tls.accept(stream).await?;
-            if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            if stream.get_ref().1.alpn_protocol() != Some(Self::ALPN) {
                 return Ok(None);
             }
             return self.begun(Box::new(stream), true).await;
@@ -141,7 +137,8 @@ impl PostgresDoor {
 
     async fn checked(&self, wire: Wire, startup: Startup, encrypted: bool) -> io::Result<Option<(Wire, Startup)>> {
         if self.tls.is_some() && !encrypted {
-            let refusal = Refusal::new("28000", "this server is reached over TLS only").with_hint("set sslmode=require");
+            let refusal =
+                Refusal::new("28000", "this server is reached over TLS only").with_hint("set sslmode=require");
             end(wire, &refusal).await;
             return Ok(None);
         }
@@ -159,12 +156,14 @@ impl PostgresDoor {
 
     async fn session(&self, mut wire: Wire, startup: Startup, peer: SocketAddr) {
         let Ok(_slot) = self.sessions.try_acquire() else {
-            let refusal = Refusal::new("53300", format!("there are {MAX_SESSIONS} sessions, which is as many as there may be"))
-                .with_hint("close others, or ask again later");
+            let refusal =
+                Refusal::new("53300", format!("there are {MAX_SESSIONS} sessions, which is as many as there may be"))
+                    .with_hint("close others, or ask again later");
             return end(wire, &refusal).await;
         };
-        let logging_in = self.stopping.run_until_cancelled(tokio::time::timeout(LOGIN_TIME, log_in(&mut wire, &startup, &self.users)));
-        let principal = match logging_in.await {
+        let logging_in = log_in(&mut wire, &startup, |name| self.users.scram(name));
+        let logging_in = tokio::time::timeout(LOGIN_TIME, logging_in);
+        let principal = match self.stopping.run_until_cancelled(logging_in).await {
             Some(Ok(Ok(principal))) => principal,
             Some(Ok(Err(Failure::Refused(refusal)))) => {
                 tracing::info!(user = startup.user(), %peer, reason = refusal.message(), "a login was refused");
@@ -223,5 +222,65 @@ async fn first_of(stream: &mut (impl Duplex + ?Sized)) -> io::Result<First> {
             None => Err(io::Error::other(violated("a cancel request has no key").message().to_owned())),
         },
         version => Startup::read(version, body).map(First::Startup),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pgwire::api::auth::sasl::scram::{ScramSecret, gen_salted_password};
+    use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
+    use pgwire::messages::startup::Authentication;
+    use tokio_postgres::config::SslMode;
+    use tokio_postgres::{Config, NoTls};
+
+    use super::*;
+    use crate::auth::{Role, ScramLogin};
+
+    /// A login of a real client: who it is to the server, and what the client was told.
+    async fn logged_in(name: &str, password: &str) -> (Option<Principal>, Result<(), tokio_postgres::Error>) {
+        let (client, mut server) = tokio::io::duplex(4096);
+        let scram = |name: &str| {
+            let (salt, known) = (name.as_bytes().to_vec(), name == "ann");
+            let salted = gen_salted_password(if known { "pencil" } else { "nobody knows" }, &salt, 4096);
+            let principal = known.then(|| Principal::new(name, [Role::Query].into_iter().collect()));
+            Some(ScramLogin { secret: ScramSecret::verifier_from_salted_password(salt, salted, 4096), principal })
+        };
+        let serving = tokio::spawn(async move {
+            let First::Startup(startup) = first_of(&mut server).await.unwrap() else { panic!("no startup") };
+            let mut wire = Wire::new(Box::new(server));
+            match log_in(&mut wire, &startup, scram).await {
+                Ok(principal) => {
+                    wire.put(&Authentication::Ok).unwrap();
+                    wire.put(&ReadyForQuery::new(TransactionStatus::Idle)).unwrap();
+                    wire.flush().await.unwrap();
+                    Some(principal)
+                }
+                Err(Failure::Refused(refusal)) => {
+                    end(wire, &refusal).await;
+                    None
+                }
+                Err(Failure::Gone(error)) => panic!("{error}"),
+            }
+        });
+        let mut config = Config::new();
+        config.user(name).password(password).ssl_mode(SslMode::Disable);
+        let told = config.connect_raw(client, NoTls).await.map(drop);
+        (serving.await.unwrap(), told)
+    }
+
+    #[tokio::test]
+    async fn a_password_lets_its_user_in_and_no_other_tells_a_name_from_none() {
+        let (principal, told) = logged_in("ann", "pencil").await;
+        assert_eq!(principal.unwrap().name(), Some("ann"));
+        told.unwrap();
+        let mut said = Vec::new();
+        for (name, password) in [("ann", "pen"), ("bob", "pencil"), ("bob", "nobody knows")] {
+            let (principal, told) = logged_in(name, password).await;
+            assert!(principal.is_none(), "{name}");
+            let error = told.unwrap_err();
+            assert_eq!(error.code().unwrap().code(), "28P01");
+            said.push(error.as_db_error().unwrap().message().replace(name, "NAME"));
+        }
+        assert!(said.iter().all(|message| *message == said[0]), "{said:?}");
     }
 }

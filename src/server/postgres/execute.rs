@@ -8,7 +8,6 @@ use datafusion::common::ScalarValue;
 use pgwire::messages::copy::{CopyDone, CopyOutResponse};
 use pgwire::messages::extendedquery::PortalSuspended;
 use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
-use tokio::sync::OnceCell;
 
 use super::command::{Command, Fetched, QueryText};
 use super::copy::{CopyForm, CopyWriter};
@@ -41,7 +40,7 @@ impl Session {
                 let mut rows = self.start(query, Vec::new(), None, deadline).await?;
                 let schema = Arc::clone(rows.described());
                 self.describe(Some(&schema), &Formats::TEXT)?;
-                let sent = rows.send(&mut self.wire, &mut Written::Messages(&Formats::TEXT), None, deadline).await?;
+                let sent = rows.send(&mut self.wire, Written::Messages(&Formats::TEXT), None, deadline).await?;
                 self.complete(&tag_of(query.tag, sent.rows))
             }
             other => self.utility(other, Vec::new(), None, Told::Now, deadline).await,
@@ -69,18 +68,11 @@ impl Session {
                     self.wire.put(&PortalSuspended::new())?;
                 }
             }
-            Some(_) if matches!(portal.state, State::Done(_)) => {
-                return Err(Refusal::new("55000", format!("the portal \"{name}\" has been executed")).into());
-            }
             Some(command) => {
-                let (params, formats) = (std::mem::take(&mut portal.params), portal.formats.clone());
-                portal.state = State::Done(None);
+                // Such a portal is over with its execution.
+                let Portal { params, formats, .. } = portal;
                 self.utility(command, params, Some(&formats), Told::Before, deadline).await?;
-                self.tell_settings()?;
-                // A transaction that ended took its portals along.
-                if !matches!(command, Command::Query(_)) {
-                    return Ok(());
-                }
+                return self.tell_settings();
             }
         }
         self.portals.insert(name, portal);
@@ -91,8 +83,8 @@ impl Session {
     pub(super) async fn open(&mut self, portal: &mut Portal, deadline: Deadline) -> Result<Option<SchemaRef>, Failure> {
         let statement = Arc::clone(&portal.statement);
         if let (State::Fresh, Some(Command::Query(query))) = (&portal.state, &statement.command) {
-            let described = statement.prepared.get().map(|prepared| &prepared.schema);
-            let rows = self.start(query, std::mem::take(&mut portal.params), described, deadline).await?;
+            let params = std::mem::take(&mut portal.params);
+            let rows = self.start(query, params, statement.described.get(), deadline).await?;
             portal.state = State::Open(Box::new(rows));
         }
         Ok(portal.schema().cloned())
@@ -107,10 +99,10 @@ impl Session {
         deadline: Deadline,
     ) -> Result<(u64, bool), Failure> {
         let State::Open(rows) = &mut portal.state else { return Ok((0, true)) };
-        let sent = rows.send(&mut self.wire, &mut Written::Messages(formats), most, deadline).await?;
+        let sent = rows.send(&mut self.wire, Written::Messages(formats), most, deadline).await?;
         if sent.ended {
             let schema = Arc::clone(rows.described());
-            portal.state = State::Done(Some(schema));
+            portal.state = State::Done(schema);
         }
         Ok((sent.rows, sent.ended))
     }
@@ -212,7 +204,7 @@ impl Session {
             Command::Prepare { name, query } => {
                 self.check_statement_name(name)?;
                 let command = Some(query.as_ref().clone());
-                let statement = Arc::new(Statement { command, types: Vec::new(), prepared: OnceCell::new() });
+                let statement = Arc::new(Statement::new(command, Vec::new()));
                 if let Some(query) = query.query() {
                     self.prepared(&statement, query).await?;
                 }
@@ -222,23 +214,21 @@ impl Session {
             Command::Execute { name, values } => {
                 self.execute_prepared(name, values.as_ref(), formats, told, deadline).await
             }
-            Command::Deallocate(name) => {
-                match name {
-                    Some(name) => {
-                        self.statement(name)?;
-                        self.statements.remove(name);
-                        self.complete("DEALLOCATE")
-                    }
-                    None => {
-                        self.statements.clear();
-                        self.complete("DEALLOCATE ALL")
-                    }
+            Command::Deallocate(name) => match name {
+                Some(name) => {
+                    self.statement(name)?;
+                    self.statements.remove(name);
+                    self.complete("DEALLOCATE")
                 }
-            }
+                None => {
+                    self.statements.clear();
+                    self.complete("DEALLOCATE ALL")
+                }
+            },
             Command::Declare { name, binary, hold, query } => {
                 self.declare(name, *binary, *hold, query, params, deadline).await
             }
-            Command::Fetch { name, rows, shown } => self.fetch(name, *rows, *shown, formats, told, deadline).await,
+            Command::Fetch { name, rows } => self.fetch(name, *rows, formats, told, deadline).await,
             Command::Close(name) => {
                 match name {
                     Some(name) => drop(self.take_portal(name)?),
@@ -297,14 +287,14 @@ impl Session {
             let count = params.len();
             return Err(Refusal::syntax(format!("there are {count} values for {wanted} parameters")).into());
         }
-        let described = statement.prepared.get().map(|prepared| Arc::clone(&prepared.schema));
-        let mut rows = self.start(query, params, described.as_ref(), deadline).await?;
+        let prepared = statement.prepared.get().filter(|_| told == Told::Before);
+        let mut rows = self.start(query, params, prepared.map(|prepared| &prepared.schema), deadline).await?;
         let formats = formats.cloned().unwrap_or(Formats::TEXT);
         let schema = Arc::clone(rows.described());
         if told == Told::Now {
             self.describe(Some(&schema), &formats)?;
         }
-        let sent = rows.send(&mut self.wire, &mut Written::Messages(&formats), None, deadline).await?;
+        let sent = rows.send(&mut self.wire, Written::Messages(&formats), None, deadline).await?;
         self.complete(&tag_of(query.tag, sent.rows))
     }
 
@@ -350,7 +340,7 @@ impl Session {
         let rows = self.start(query, params, None, deadline).await?;
         let command = Some(Command::Query(query.clone()));
         let portal = Portal {
-            statement: Arc::new(Statement { command, types: Vec::new(), prepared: OnceCell::new() }),
+            statement: Arc::new(Statement::new(command, Vec::new())),
             params: Vec::new(),
             formats: cursor_formats(binary),
             state: State::Open(Box::new(rows)),
@@ -364,7 +354,6 @@ impl Session {
         &mut self,
         name: &str,
         rows: Fetched,
-        shown: bool,
         formats: Option<&Formats>,
         told: Told,
         deadline: Deadline,
@@ -375,18 +364,12 @@ impl Session {
             Fetched::All => None,
             Fetched::Rows(rows) => Some(rows),
         };
-        if !shown {
-            return Err(Refusal::unsupported("MOVE is not done here; FETCH the rows, or use OFFSET").into());
-        }
         if told == Told::Now {
             let schema = portal.schema().cloned();
             self.describe(schema.as_deref(), &formats)?;
         }
-        let (rows, _) = if most == Some(0) {
-            (0, false)
-        } else {
-            self.advance(&mut portal, &formats, most, deadline).await?
-        };
+        let (rows, _) =
+            if most == Some(0) { (0, false) } else { self.advance(&mut portal, &formats, most, deadline).await? };
         self.portals.insert(name.to_owned(), portal);
         self.complete(&tag_of("FETCH", rows))
     }
@@ -405,7 +388,7 @@ impl Session {
         let columns = i16::try_from(schema.fields().len()).map_err(|_| Refusal::new("54011", "too many columns"))?;
         self.wire.put(&CopyOutResponse::new(code, columns, vec![i16::from(code); schema.fields().len()]))?;
         writer.header(&mut self.wire.out)?;
-        let sent = rows.send(&mut self.wire, &mut Written::Copy(&mut writer), None, deadline).await?;
+        let sent = rows.send(&mut self.wire, Written::Copy(&mut writer), None, deadline).await?;
         writer.finish(&mut self.wire.out)?;
         self.wire.put(&CopyDone::new())?;
         self.complete(&tag_of("COPY", sent.rows))
@@ -423,9 +406,7 @@ impl Session {
             Some(Command::Execute { name, .. }) => {
                 let executed = self.statement(name)?;
                 match &executed.command {
-                    Some(Command::Query(query)) => {
-                        Ok(Some(Arc::clone(&self.prepared(&executed, query).await?.schema)))
-                    }
+                    Some(Command::Query(query)) => Ok(Some(Arc::clone(&self.prepared(&executed, query).await?.schema))),
                     _ => Ok(None),
                 }
             }

@@ -12,7 +12,7 @@ use pgwire::messages::startup::{Authentication, NegotiateProtocolVersion};
 use super::errors::{Failure, Refusal};
 use super::message::{first_of_sasl, startup_settings, violated};
 use super::wire::Wire;
-use crate::auth::{Principal, Users};
+use crate::auth::{Principal, ScramLogin};
 
 const MECHANISM: &str = "SCRAM-SHA-256";
 
@@ -49,7 +49,8 @@ impl Startup {
     /// What it asks to have set: its own settings, and those of `options`.
     pub(super) fn settings(&self) -> Vec<(String, String)> {
         let special = ["user", "database", "options", "replication"];
-        let plain = self.settings.iter().filter(|(name, _)| !special.contains(&name.as_str()) && !name.starts_with("_pq_."));
+        let plain =
+            self.settings.iter().filter(|(name, _)| !special.contains(&name.as_str()) && !name.starts_with("_pq_."));
         plain.cloned().chain(self.named("options").map(options).unwrap_or_default()).collect()
     }
 
@@ -78,11 +79,15 @@ fn options(text: &str) -> Vec<(String, String)> {
     words.collect()
 }
 
-/// Finds out who a client is.
+/// Finds out who a client is. `scram` tells what the handshake of a name begins with; `None` lets everybody in.
 ///
 /// # Errors
 /// 28P01 for a wrong name or password, the same for both; 28000 without a name; 0A000 for replication.
-pub(super) async fn log_in(wire: &mut Wire, startup: &Startup, users: &Users) -> Result<Principal, Failure> {
+pub(super) async fn log_in(
+    wire: &mut Wire,
+    startup: &Startup,
+    scram: impl FnOnce(&str) -> Option<ScramLogin>,
+) -> Result<Principal, Failure> {
     let unknown: Vec<String> =
         startup.settings.iter().map(|(name, _)| name).filter(|name| name.starts_with("_pq_.")).cloned().collect();
     if startup.minor > NEWEST_MINOR || !unknown.is_empty() {
@@ -96,14 +101,16 @@ pub(super) async fn log_in(wire: &mut Wire, startup: &Startup, users: &Users) ->
     if startup.named("replication").is_some_and(|value| !matches!(value, "false" | "off" | "no" | "0")) {
         return Err(Refusal::unsupported("there is no replication here").into());
     }
-    let Some(login) = users.scram(startup.user()) else { return Ok(Principal::local()) };
+    let Some(login) = scram(startup.user()) else { return Ok(Principal::local()) };
     wire.put(&Authentication::SASL(vec![MECHANISM.to_owned()]))?;
     wire.flush().await?;
     let (mechanism, said) = first_of_sasl(password(wire).await?)?;
     if mechanism != MECHANISM {
         return Err(Refusal::new("28000", format!("passwords are shown by {MECHANISM} only")).into());
     }
-    let refused = || Refusal::new("28P01", format!("the password of user \"{}\" is wrong, or there is no such user", startup.user()));
+    let refused = || {
+        Refusal::new("28P01", format!("the password of user \"{}\" is wrong, or there is no such user", startup.user()))
+    };
     let broken = |_| violated("a login is not as RFC 5802 has it");
     let (challenge, waiting) =
         ScramServerAuth::new().on_client_first_message_with_secret(&said, login.secret).map_err(broken)?;

@@ -10,10 +10,17 @@ use super::errors::Refusal;
 #[derive(Debug)]
 pub(super) enum Message {
     Query(String),
-    Parse { name: String, sql: String, types: Vec<u32> },
+    Parse {
+        name: String,
+        sql: String,
+        types: Vec<u32>,
+    },
     Bind(Bind),
     Describe(Named),
-    Execute { portal: String, max_rows: u64 },
+    Execute {
+        portal: String,
+        max_rows: u64,
+    },
     Close(Named),
     Flush,
     Sync,

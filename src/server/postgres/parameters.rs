@@ -71,9 +71,9 @@ fn fitted(number: usize, value: ScalarValue, place: &DataType) -> Result<ScalarV
         return Ok(value);
     }
     if own.is_string() && !place.is_nested() {
-        return value.cast_to(place).map_err(|_| {
-            Refusal::new("22P02", format!("the parameter ${number}, `{value}`, is no {place}"))
-        });
+        return value
+            .cast_to(place)
+            .map_err(|_| Refusal::new("22P02", format!("the parameter ${number}, `{value}`, is no {place}")));
     }
     if own.is_null() || (own.is_integer() && place.is_integer()) {
         return Ok(value.cast_to(place).unwrap_or(value));
@@ -93,8 +93,15 @@ fn from_text(pg: &Type, text: &str) -> Option<ScalarValue> {
         return array_from_text(&item, text);
     }
     Some(match *pg {
-        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN | Type::CHAR | Type::JSON
-        | Type::JSONB | Type::UUID => ScalarValue::from(text),
+        Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::NAME
+        | Type::UNKNOWN
+        | Type::CHAR
+        | Type::JSON
+        | Type::JSONB
+        | Type::UUID => ScalarValue::from(text),
         Type::BYTEA => ScalarValue::Binary(Some(bytes_from_text(text)?)),
         Type::NUMERIC => decimal(parse_decimal(text.trim())?),
         _ => ScalarValue::from(text.trim()).cast_to(&arrow_type(pg)?).ok()?,
@@ -124,9 +131,7 @@ fn from_binary(pg: &Type, bytes: &[u8]) -> Option<ScalarValue> {
         Type::UUID => ScalarValue::from(uuid::Uuid::from_slice(bytes).ok()?.to_string()),
         // Its first byte is the version of the form, which is text.
         Type::JSONB => ScalarValue::from(std::str::from_utf8(bytes.strip_prefix(&[1])?).ok()?),
-        Type::DATE => {
-            ScalarValue::Date32(Some(i32::from_be_bytes(bytes.try_into().ok()?).checked_add(EPOCH_DAYS)?))
-        }
+        Type::DATE => ScalarValue::Date32(Some(i32::from_be_bytes(bytes.try_into().ok()?).checked_add(EPOCH_DAYS)?)),
         Type::TIME => ScalarValue::Time64Microsecond(Some(int8()?)),
         Type::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(int8()?.checked_add(EPOCH_MICROS)?), None),
         Type::TIMESTAMPTZ => {

@@ -1,6 +1,6 @@
 //! Prepared statements, and portals: statements with values, and how far their rows have been fetched.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ScalarValue;
@@ -19,6 +19,14 @@ pub(super) struct Statement {
     pub(super) types: Vec<u32>,
     /// What is known of its query once somebody wanted to know.
     pub(super) prepared: OnceCell<Prepared>,
+    /// The columns that the client was told before it gave values.
+    pub(super) described: OnceLock<SchemaRef>,
+}
+
+impl Statement {
+    pub(super) fn new(command: Option<Command>, types: Vec<u32>) -> Self {
+        Self { command, types, prepared: OnceCell::new(), described: OnceLock::new() }
+    }
 }
 
 /// A statement with values, or a cursor.
@@ -45,8 +53,8 @@ pub(super) enum State {
     Fresh,
     /// Its rows are being fetched.
     Open(Box<Rows>),
-    /// There are no more rows; the columns that they had, where it had any.
-    Done(Option<SchemaRef>),
+    /// There are no more rows; the columns that they had.
+    Done(SchemaRef),
 }
 
 impl Command {
@@ -64,7 +72,7 @@ impl Portal {
     pub(super) fn schema(&self) -> Option<&SchemaRef> {
         match &self.state {
             State::Open(rows) => Some(rows.described()),
-            State::Done(schema) => schema.as_ref(),
+            State::Done(schema) => Some(schema),
             State::Fresh => None,
         }
     }

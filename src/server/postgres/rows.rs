@@ -5,19 +5,20 @@ use std::time::Duration;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use futures::{FutureExt, StreamExt};
+use pgwire::api::Type;
 use tokio::time::Instant;
 
 use super::cancel::RunningId;
 use super::copy::CopyWriter;
 use super::encode::{encode_rows, plain_columns};
 use super::errors::{Failure, Refusal};
-use super::types::Formats;
+use super::types::{Formats, pg_type};
 use super::wire::Wire;
 use crate::error::Result;
 use crate::query::QueryStream;
 
 /// Bytes that are gathered before they are sent.
-const CHUNK_BYTES: usize = 256 * 1024;
+pub(super) const CHUNK_BYTES: usize = 256 * 1024;
 
 /// Bytes that are sent before rows are waited for.
 const SENT_EARLY: usize = 8 * 1024;
@@ -27,6 +28,8 @@ pub(super) struct Rows {
     query: QueryStream,
     /// The columns that the client was told.
     described: SchemaRef,
+    /// Columns that the client was told are text, and turn out to be something else with the values of parameters.
+    as_text: Vec<usize>,
     batch: Option<Batch>,
     /// The query's text and place, for its errors.
     sql: String,
@@ -63,6 +66,15 @@ impl Deadline {
         Self(time.and_then(|time| Instant::now().checked_add(time)))
     }
 
+    /// # Errors
+    /// 57014 past the time.
+    fn check(self) -> Result<(), Refusal> {
+        match self.0 {
+            Some(at) if Instant::now() >= at => Err(too_long()),
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for something until then, while the client is there.
     ///
     /// # Errors
@@ -77,10 +89,14 @@ impl Deadline {
         };
         tokio::select! {
             done = what => Ok(done),
-            () = passed => Err(Refusal::new("57014", "the statement took longer than statement_timeout").into()),
+            () = passed => Err(too_long().into()),
             error = wire.gone() => Err(error.into()),
         }
     }
+}
+
+fn too_long() -> Refusal {
+    Refusal::new("57014", "the statement took longer than statement_timeout")
 }
 
 impl Rows {
@@ -100,7 +116,11 @@ impl Rows {
             return Err(Refusal::unsupported("cached plan must not change result type")
                 .with_hint("the tables have other columns by now; prepare the statement again"));
         }
-        Ok(Self { query, described, batch: None, sql: sql.to_owned(), before, _id: id })
+        let pairs = described.fields().iter().zip(query.schema.fields());
+        let types = pairs.map(|(told, real)| (pg_type(told.data_type()), pg_type(real.data_type())));
+        let as_text = types.enumerate().filter(|(_, (told, real))| *told == Type::TEXT && told != real);
+        let as_text = as_text.map(|(index, _)| index).collect();
+        Ok(Self { query, described, as_text, batch: None, sql: sql.to_owned(), before, _id: id })
     }
 
     /// The columns that the client is told.
@@ -115,17 +135,26 @@ impl Rows {
     pub(super) async fn send(
         &mut self,
         wire: &mut Wire,
-        written: &mut Written<'_>,
+        written: Written<'_>,
         most: Option<u64>,
         deadline: Deadline,
     ) -> Result<Sent, Failure> {
+        let formats;
+        let mut written = match written {
+            Written::Messages(bound) => {
+                formats = bound.but_text(&self.as_text, self.described.fields().len());
+                Written::Messages(&formats)
+            }
+            copy @ Written::Copy(_) => copy,
+        };
         let mut sent = 0;
         loop {
+            deadline.check()?;
             if let Some(batch) = &mut self.batch {
                 let left = most.map_or(u64::MAX, |most| most - sent);
                 let left = usize::try_from(left).unwrap_or(usize::MAX);
                 let until = batch.rows.min(batch.next.saturating_add(left));
-                let next = tokio::task::block_in_place(|| batch.write(until, written, &mut wire.out));
+                let next = tokio::task::block_in_place(|| batch.write(until, &mut written, &mut wire.out));
                 let next = next.map_err(|error| Refusal::about(&error, &self.sql, self.before))?;
                 sent += (next - batch.next) as u64;
                 batch.next = next;
@@ -164,8 +193,8 @@ impl Rows {
         if batch.num_rows() == 0 {
             return Ok(None);
         }
-        let columns = plain_columns(&self.described, batch)
-            .map_err(|error| Refusal::about(&error, &self.sql, self.before))?;
+        let columns =
+            plain_columns(&self.described, batch).map_err(|error| Refusal::about(&error, &self.sql, self.before))?;
         Ok(Some(Batch { columns, next: 0, rows: batch.num_rows() }))
     }
 }

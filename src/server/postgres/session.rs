@@ -17,7 +17,6 @@ use pgwire::messages::data::{NoData, ParameterDescription, RowDescription};
 use pgwire::messages::extendedquery::{BindComplete, CloseComplete, ParseComplete};
 use pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{Authentication, BackendKeyData, ParameterStatus, SecretKey};
-use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::cancel::{Key, Keys, RunningIds};
@@ -28,7 +27,7 @@ use super::login::Startup;
 use super::message::{Bind, Message, Named};
 use super::parameters::{type_of, value_of};
 use super::portal::{Portal, State, Statement};
-use super::rows::Deadline;
+use super::rows::{CHUNK_BYTES, Deadline};
 use super::settings::Settings;
 use super::split::pieces;
 use super::types::{Formats, described};
@@ -186,6 +185,8 @@ impl Session {
         let extended = message.is_extended();
         match self.act(message).await {
             Err(Failure::Refused(refusal)) => self.refuse(&refusal, extended).await,
+            // A client may send much before it asks for answers.
+            Ok(()) if self.wire.out.len() >= CHUNK_BYTES => self.wire.flush().await,
             other => other,
         }
     }
@@ -250,9 +251,11 @@ impl Session {
         }
         let command = pieces.pop().map(|piece| command(&piece)).transpose()?;
         self.transaction.check(command.as_ref())?;
-        let statement = Arc::new(Statement { command, types, prepared: OnceCell::new() });
+        let statement = Arc::new(Statement::new(command, types));
         // What is prepared to be used again is worth planning now, and refusing now.
-        if !name.is_empty() && let Some(Command::Query(query)) = &statement.command {
+        if !name.is_empty()
+            && let Some(Command::Query(query)) = &statement.command
+        {
             self.prepared(&statement, query).await?;
         }
         self.statements.insert(name, statement);
@@ -292,9 +295,9 @@ impl Session {
         let deadline = Deadline::after(self.settings.statement_timeout());
         let service = Arc::clone(&self.service);
         let principal = self.principal.clone();
-        let planned = statement.prepared.get_or_try_init(async || {
-            service.prepare(&query.sql, Dialect::Postgres, &principal).await
-        });
+        let planned = statement
+            .prepared
+            .get_or_try_init(async || service.prepare(&query.sql, Dialect::Postgres, &principal).await);
         let planned = deadline.wait(&mut self.wire, planned).await?;
         planned.map_err(|error| Refusal::about(&error, &query.sql, query.before).into())
     }
@@ -346,6 +349,9 @@ impl Session {
         }
         self.wire.put(&ParameterDescription::new(oids))?;
         let schema = self.schema_of(&statement).await?;
+        if let Some(schema) = &schema {
+            statement.described.get_or_init(|| Arc::clone(schema));
+        }
         self.describe(schema.as_deref(), &Formats::TEXT)
     }
 

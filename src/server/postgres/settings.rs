@@ -11,6 +11,9 @@ use super::errors::Refusal;
 /// What clients take the server for. They choose their catalogue queries by it.
 const SERVER_VERSION: &str = concat!("16.0 (telestrata ", env!("CARGO_PKG_VERSION"), ")");
 
+/// The longest value of a setting.
+const MAX_VALUE_BYTES: usize = 4096;
+
 /// A setting.
 struct Setting {
     name: &'static str,
@@ -59,9 +62,17 @@ const SETTINGS: [Setting; 33] = [
     quiet("block_size", "8192", Rule::Fixed),
     told("application_name", "", Rule::Any),
     told("client_encoding", "UTF8", Rule::Only(&["utf8", "utf-8", "unicode"])),
-    told("DateStyle", "ISO, MDY", Rule::Only(&["iso", "iso, mdy", "iso,mdy", "iso, ymd", "iso, dmy", "iso,ymd", "iso,dmy"])),
+    told(
+        "DateStyle",
+        "ISO, MDY",
+        Rule::Only(&["iso", "iso, mdy", "iso,mdy", "iso, ymd", "iso, dmy", "iso,ymd", "iso,dmy"]),
+    ),
     told("IntervalStyle", "postgres", Rule::Only(&["postgres"])),
-    told("TimeZone", "UTC", Rule::Only(&["utc", "etc/utc", "gmt", "etc/gmt", "z", "zulu", "universal", "+00", "+00:00", "0"])),
+    told(
+        "TimeZone",
+        "UTC",
+        Rule::Only(&["utc", "etc/utc", "gmt", "etc/gmt", "z", "zulu", "universal", "+00", "+00:00", "0"]),
+    ),
     told("standard_conforming_strings", "on", Rule::Only(&["on", "true", "1", "yes"])),
     told("default_transaction_read_only", "on", Rule::Any),
     quiet("transaction_read_only", "on", Rule::Any),
@@ -136,7 +147,11 @@ impl Settings {
         };
         let value = match &setting.rule {
             Rule::Fixed => return Err(Refusal::new("55P02", format!("the setting {} can't be changed", setting.name))),
-            Rule::Any => value.to_owned(),
+            // The client is told settings in messages of at most 30000 bytes.
+            Rule::Any if value.len() > MAX_VALUE_BYTES => {
+                return Err(Refusal::new("22023", format!("a setting has at most {MAX_VALUE_BYTES} bytes")));
+            }
+            Rule::Any => value.replace('\0', ""),
             Rule::Only(texts) => {
                 let plain = value.trim().to_ascii_lowercase();
                 if !texts.contains(&plain.as_str()) {
@@ -146,8 +161,10 @@ impl Settings {
                 setting.default.to_owned()
             }
             Rule::Time => {
-                let wrong = || Refusal::new("22023", format!("`{value}` is no value of {}", setting.name))
-                    .with_hint("write a number of milliseconds, or one with a unit: us, ms, s, min, h, d");
+                let wrong = || {
+                    Refusal::new("22023", format!("`{value}` is no value of {}", setting.name))
+                        .with_hint("write a number of milliseconds, or one with a unit: us, ms, s, min, h, d")
+                };
                 milliseconds(value).ok_or_else(wrong)?.to_string()
             }
         };
@@ -205,8 +222,7 @@ impl Settings {
     /// # Errors
     /// 42704 for an unknown setting.
     pub(super) fn show(&self, name: &str) -> Result<(&'static str, String), Refusal> {
-        let setting =
-            find(name).ok_or_else(|| Refusal::new("42704", format!("there is no setting {name} here")))?;
+        let setting = find(name).ok_or_else(|| Refusal::new("42704", format!("there is no setting {name} here")))?;
         Ok((setting.name, self.value(setting)))
     }
 

@@ -120,10 +120,8 @@ impl Piece {
         let words = self.words.get(first..end)?;
         let begin = words.first()?.bytes.start;
         let text = self.between(first, end)?.to_owned();
-        let shifted = |word: &Word| Word {
-            token: word.token.clone(),
-            bytes: word.bytes.start - begin..word.bytes.end - begin,
-        };
+        let shifted =
+            |word: &Word| Word { token: word.token.clone(), bytes: word.bytes.start - begin..word.bytes.end - begin };
         let before = self.before + self.text.get(..begin)?.chars().count();
         Some(Self { text, before, words: words.iter().map(shifted).collect() })
     }
@@ -140,8 +138,7 @@ mod tests {
     #[test]
     fn statements_are_cut_at_semicolons_that_are_no_part_of_a_word() {
         let message = " BEGIN; -- one; two\nSELECT 'ü;' AS \"a;b\" /* ; */ ; ;COMMIT";
-        let expected =
-            [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (51, "COMMIT".to_owned())];
+        let expected = [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (51, "COMMIT".to_owned())];
         assert_eq!(texts(message), expected);
         assert!(texts(" ; -- nothing\n;").is_empty());
         assert_eq!(texts("SELECT 'open"), [(0, "SELECT 'open".to_owned())]);

@@ -207,6 +207,15 @@ impl Formats {
         }
     }
 
+    /// The same for `count` values, but text for some.
+    pub(super) fn but_text(&self, text: &[usize], count: usize) -> Self {
+        if text.is_empty() {
+            return self.clone();
+        }
+        let format = |index| if text.contains(&index) { Format::Text } else { self.of(index) };
+        Self::Each((0..count).map(format).collect())
+    }
+
     /// Refuses formats for another number of values.
     pub(super) fn check(&self, values: usize) -> Result<(), Refusal> {
         match self {

@@ -13,7 +13,7 @@ use super::errors::Failure;
 use super::message::violated;
 
 /// The largest message of a client that was let in.
-const MAX_MESSAGE: usize = 16 * 1024 * 1024;
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 
 /// The largest message of one that was not (PostgreSQL, `MAX_STARTUP_PACKET_LENGTH`).
 pub(super) const MAX_FIRST_MESSAGE: usize = 10_000;

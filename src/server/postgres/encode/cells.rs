@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AnyDictionaryArray, AsArray, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray,
+    AnyDictionaryArray, Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, BooleanArray, LargeBinaryArray,
     LargeStringArray, PrimitiveArray, StringArray, StringViewArray,
 };
 use arrow::buffer::NullBuffer;
@@ -15,8 +15,8 @@ use arrow::datatypes::{
     Int32Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
     TimestampMicrosecondType, UInt64Type,
 };
-use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::json::EncoderOptions;
+use arrow::json::writer::{NullableEncoder, make_encoder};
 
 use super::calendar::{write_date, write_interval, write_time, write_timestamp};
 use super::numbers::{write_decimal, write_double, write_float, write_numeric};

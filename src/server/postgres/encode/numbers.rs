@@ -21,7 +21,14 @@ pub(super) fn write_float(value: f32, out: &mut Vec<u8>) {
     write_shortest(value, value.is_nan(), value.is_infinite(), value.is_sign_negative(), 6, out);
 }
 
-fn write_shortest(value: impl LowerExp, nan: bool, infinite: bool, negative: bool, plain_below: i32, out: &mut Vec<u8>) {
+fn write_shortest(
+    value: impl LowerExp,
+    nan: bool,
+    infinite: bool,
+    negative: bool,
+    plain_below: i32,
+    out: &mut Vec<u8>,
+) {
     if nan {
         return out.extend_from_slice(b"NaN");
     }

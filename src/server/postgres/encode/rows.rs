@@ -2,8 +2,8 @@
 
 use arrow::array::ArrayRef;
 
-use super::cells::Cells;
 use super::super::types::{Format, Formats};
+use super::cells::Cells;
 use crate::error::{Error, Result};
 
 /// Appends the rows from `from` on as messages, until there are `max_rows` of them or `max_bytes` of bytes, and answers
