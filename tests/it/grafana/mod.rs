@@ -545,11 +545,11 @@ fn dashboards_name_what_there_is() {
         let names: BTreeSet<&str> =
             dashboard.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
         walk(&dashboard.json, &mut |value| {
-            if let (Some(kind), Some(uid)) = (value["type"].as_str(), value["uid"].as_str()) {
-                if kind == "grafana-postgresql-datasource" || kind == "jaeger" {
-                    let source = format!("uid: {uid}\n    type: {kind}\n");
-                    assert!(provisioned.contains(&source), "{source} is not provisioned");
-                }
+            if let (Some(kind @ ("grafana-postgresql-datasource" | "jaeger")), Some(uid)) =
+                (value["type"].as_str(), value["uid"].as_str())
+            {
+                let source = format!("uid: {uid}\n    type: {kind}\n");
+                assert!(provisioned.contains(&source), "{source} is not provisioned");
             }
         });
         for part in text.split("/d/").skip(1) {
