@@ -138,7 +138,8 @@ async fn our_own_verbs_come_over_tls_with_credentials() {
     let (home, authority, server) = server(&HERE, false);
     let url = format!("https://{}", server.address("http"));
     // Without TLS nothing is trusted, and nothing needs to be there.
-    let plain = Home::new("").serve();
+    let open = Home::new("");
+    let plain = open.serve();
     let output = verb(&home, &["sql", "--connect", &plain.http(), "select 1"], Path::new("/dev/null"), &[]);
     assert!(output.status.success(), "{}", said(&output));
     let ca = authority.file();
