@@ -18,3 +18,4 @@ mod parquet;
 
 pub use encoder::Encoder;
 pub use format::Format;
+pub(crate) use json::value_options;

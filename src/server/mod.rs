@@ -5,6 +5,7 @@
 //! OTLP HTTP  4318 --+--> door.rs: connections -+
 //! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
 //!
+//! postgres/      the PostgreSQL wire protocol, on a port of its own (8712)
 //! authenticate.rs  whose request it is
 //! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
@@ -23,6 +24,7 @@ mod body;
 mod door;
 mod life;
 mod otlp;
+mod postgres;
 mod room;
 mod running;
 mod service;

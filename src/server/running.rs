@@ -15,6 +15,7 @@ use super::authenticate::Gate;
 use super::door::{Door, Protocol};
 use super::life::Life;
 use super::otlp::{self, Intake};
+use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use super::tls::Tls;
@@ -86,6 +87,12 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         let gate = gate("http", api::refuse);
         let routes = api::routes(Arc::clone(&store), Arc::clone(&service), &settings, life.clone(), address, gate);
         door.serve(routes, Protocol::Http1, &life);
+    }
+    if let Some(door) = postgres {
+        let tls = door.tls(b"postgresql");
+        let users = Arc::clone(&settings.users);
+        let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
+        door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     Ok(Running { addresses, life })
 }

@@ -28,6 +28,7 @@ mod object_store;
 mod otlp_decode;
 mod otlp_doors;
 mod otlp_rules;
+mod postgres_door;
 mod promoted_in_views;
 mod prompt;
 mod query_budgets;

@@ -52,11 +52,7 @@ impl Sdk {
                 command.arg("senders/send.py").env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
-            Self::Node => {
-                let mut command = Command::new("node");
-                command.arg(clients().join("node/send.js")).env("NODE_PATH", &*NODE_MODULES);
-                command
-            }
+            Self::Node => node("send.js"),
             Self::Rust => Command::new(&*RUST_SENDER),
         }
     }
@@ -140,6 +136,13 @@ impl Sender {
         assert!(status.success(), "{status}: {said}");
         (lines, said)
     }
+}
+
+/// A script of `tests/clients/node` with its packages.
+pub fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(clients().join("node").join(script)).env("NODE_PATH", &*NODE_MODULES);
+    command
 }
 
 fn clients() -> PathBuf {

@@ -12,6 +12,7 @@ pub mod otlp_json;
 pub mod otlp_rows;
 pub mod people;
 pub mod proxy;
+pub mod psql;
 pub mod python;
 pub mod s3;
 pub mod server;
