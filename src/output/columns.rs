@@ -43,8 +43,13 @@ pub(super) fn with_plain_types(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
+/// The schema that other programs get of a result in Arrow's own form.
+pub(crate) fn sent_schema(schema: &Schema) -> SchemaRef {
+    with_plain_types(&with_unique_names(schema))
+}
+
 /// The batch with the schema to write.
-pub(super) fn written_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn written_batch(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| {
         if column.data_type() == field.data_type() { Ok(Arc::clone(column)) } else { cast(column, field.data_type()) }
     });

@@ -27,7 +27,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -155,6 +155,21 @@ pub struct Prepared {
 
 /// Told how a query ended.
 pub type OnEnd = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+/// A table or view that queries may name.
+#[derive(Debug, Clone)]
+pub struct CatalogueTable {
+    /// Its catalog.
+    pub catalog: &'static str,
+    /// Its schema.
+    pub schema: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a view.
+    pub is_view: bool,
+    /// Its columns.
+    pub columns: SchemaRef,
+}
 
 /// Who watches over a running query.
 #[derive(Default)]
@@ -286,13 +301,22 @@ impl QueryEngine {
         Ok(QueryStream { schema, batches: batches.boxed() })
     }
 
-    /// Plans a query without running it; its parameters need no values.
+    /// Plans a query without running it; its parameters need no values. Where all have one, columns have their types.
     ///
     /// # Errors
     /// `Invalid` with the position in the query.
     pub async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
         let planner = Arc::clone(&self.planner);
         self.planned(self.deadline(), async move { planner.prepare(pinned, question).await }).await
+    }
+
+    /// Every table and view with its columns. All views are planned for it, once.
+    ///
+    /// # Errors
+    /// What planning met; a user's view that can't be planned is left out.
+    pub async fn catalogue(&self, pinned: Pinned) -> Result<Vec<CatalogueTable>> {
+        let planner = Arc::clone(&self.planner);
+        self.planned(self.deadline(), async move { planner.catalogue(pinned).await }).await
     }
 
     fn deadline(&self) -> Instant {
@@ -437,10 +461,33 @@ impl Planner {
         let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
         let schema = if estimated(&question.sql).is_some() {
             reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
+        } else if question.params.is_empty() || question.params.len() < count {
+            Arc::clone(plan.schema().inner())
         } else {
+            // `SELECT $1` has the type of its value.
+            let plan = plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?;
             Arc::clone(plan.schema().inner())
         };
         Ok(Prepared { schema, parameters })
+    }
+
+    async fn catalogue(&self, pinned: Pinned) -> Result<Vec<CatalogueTable>> {
+        let (meter, reports) = (Arc::new(ScanMeter::new(None)), Arc::default());
+        let state = self.session_over(pinned, &meter, &reports)?;
+        let views = self.objects.iter().filter(|object| object.parameters.is_none());
+        let views = views.map(|view| (view.name.to_string(), Broken::LeftOut)).collect();
+        self.plan_views(&state, views, &mut HashSet::new(), &mut ViewOrders::new()).await?;
+        let mut tables = Vec::new();
+        for schema in [SCHEMA, SYSTEM_SCHEMA, "information_schema"] {
+            let any = TableReference::full(CATALOG, schema, "any");
+            let provider = state.schema_for_ref(any).map_err(from_datafusion)?;
+            for name in provider.table_names() {
+                let Some(table) = provider.table(&name).await.map_err(from_datafusion)? else { continue };
+                let is_view = schema == SCHEMA && table.table_type() == TableType::View;
+                tables.push(CatalogueTable { catalog: CATALOG, schema, name, is_view, columns: table.schema() });
+            }
+        }
+        Ok(tables)
     }
 
     /// The plan of a query, checked to be read-only.

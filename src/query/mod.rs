@@ -62,7 +62,7 @@ mod trace_ids;
 mod view_order;
 
 pub use budget::QueryBudget;
-pub use engine::{Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 pub use filter::{error_in_condition, filtered_table};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

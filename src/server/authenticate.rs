@@ -54,45 +54,59 @@ impl Gate {
         Self { open: paths, ..self }
     }
 
+    /// Whether anyone is configured, so that everyone must show who he is.
+    pub(super) fn knows_someone(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Puts the principal into the request, or refuses it.
+    pub(super) async fn admit(&self, mut request: Request, next: Next) -> Response {
+        if self.open.contains(&request.uri().path()) {
+            return next.run(request).await;
+        }
+        let allowed = principal(&self.users, request.headers()).await.and_then(|principal| {
+            self.role.map_or(Ok(()), |role| principal.require(role))?;
+            Ok(principal)
+        });
+        match allowed {
+            Ok(principal) => {
+                request.extensions_mut().insert(principal);
+                next.run(request).await
+            }
+            Err(error) => {
+                self.refused.get_or_create(&ByDoor { door: self.door, reason: error.kind().name() }).inc();
+                (self.refuse)(error, request.headers())
+            }
+        }
+    }
+
     /// Puts it before routes.
     pub(super) fn before(self, routes: Router) -> Router {
         routes.layer(from_fn_with_state(self, authenticate))
     }
 }
 
-/// Puts the principal into the request, or refuses it.
-async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
-    if gate.open.contains(&request.uri().path()) {
-        return next.run(request).await;
-    }
-    let known = principal(&gate.users, request.headers()).await;
-    let allowed = known.and_then(|principal| gate.role.map_or(Ok(()), |role| principal.require(role)).map(|()| principal));
-    match allowed {
-        Ok(principal) => {
-            request.extensions_mut().insert(principal);
-            next.run(request).await
-        }
-        Err(error) => {
-            gate.refused.get_or_create(&ByDoor { door: gate.door, reason: error.kind().name() }).inc();
-            (gate.refuse)(error, request.headers())
-        }
-    }
+async fn authenticate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
+    gate.admit(request, next).await
 }
 
 /// Who shows these headers.
 ///
 /// # Errors
 /// `Unauthenticated` where they show nothing, or something wrong; as [`Users`] otherwise.
-pub(super) async fn principal(users: &Users, headers: &HeaderMap) -> Result<Principal> {
+async fn principal(users: &Users, headers: &HeaderMap) -> Result<Principal> {
     if users.is_empty() {
         return Ok(Principal::local());
     }
     let refused = |why: &str| Error::new(ErrorKind::Unauthenticated, why);
     let mut shown = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (shown.next(), shown.next()) else {
-        return Err(refused("show who asks: one Authorization header, Bearer with a token or Basic with a name and password"));
+        return Err(refused(
+            "show who asks: one Authorization header, Bearer with a token or Basic with a name and password",
+        ));
     };
-    let unknown = || refused("the Authorization header is neither Bearer with a token nor Basic with a name and password");
+    let unknown =
+        || refused("the Authorization header is neither Bearer with a token nor Basic with a name and password");
     let (scheme, rest) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(unknown)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         users.by_token(rest.trim()).await

@@ -4,6 +4,7 @@
 //! OTLP gRPC  4317 --+                          +--> otlp/   request bytes --> Store::ingest --> reply
 //! OTLP HTTP  4318 --+--> door.rs: connections -+
 //! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
+//! Flight SQL 8711 --+                          +--> flight/ SQL text --> QueryService::run --> stream of batches
 //!
 //! postgres/      the PostgreSQL wire protocol, on a port of its own (8712)
 //! authenticate.rs  whose request it is
@@ -22,6 +23,7 @@ mod api;
 mod authenticate;
 mod body;
 mod door;
+mod flight;
 mod life;
 mod otlp;
 mod postgres;

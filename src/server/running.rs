@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::api;
 use super::authenticate::Gate;
 use super::door::{Door, Protocol};
+use super::flight;
 use super::life::Life;
 use super::otlp::{self, Intake};
 use super::postgres::PostgresDoor;
@@ -61,14 +62,14 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     let grpc = Door::open("otlp/grpc", settings.otlp_grpc, tls).await?;
     let http = Door::open("otlp/http", settings.otlp_http, tls).await?;
     let api = Door::open("http", settings.http, tls).await?;
-    let flight = Door::open("flight", settings.flight, tls).await?;
+    let flight_sql = Door::open("flight", settings.flight, tls).await?;
     let postgres = Door::open("postgres", settings.postgres, tls).await?;
     let address = |door: &Option<Door>| door.as_ref().map(Door::address);
     let addresses = Addresses {
         otlp_grpc: address(&grpc),
         otlp_http: address(&http),
         http: address(&api),
-        flight: address(&flight),
+        flight: address(&flight_sql),
         postgres: address(&postgres),
     };
     let life = Life::default();
@@ -93,6 +94,10 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         let users = Arc::clone(&settings.users);
         let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
+    }
+    if let Some(door) = flight_sql {
+        // Its sessions are let in by their own tokens, and all others as at every door.
+        door.serve(flight::routes(service, gate("flight", otlp::refuse_grpc)), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })
 }

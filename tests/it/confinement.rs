@@ -116,7 +116,8 @@ fn bait(folder: &Path) {
     use parquet::arrow::ArrowWriter;
     let column: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::StringArray::from(vec![SECRET]));
     let batch = arrow::array::RecordBatch::try_from_iter([("a", column)]).unwrap();
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(folder.join("f.parquet")).unwrap(), batch.schema(), None);
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(folder.join("f.parquet")).unwrap(), batch.schema(), None);
     let writer = writer.as_mut().unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();
@@ -155,6 +156,62 @@ fn files(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = names.collect();
     names.sort();
     names
+}
+
+/// What PostgreSQL's clients say in a session, and what changes nothing but that session.
+const OF_A_SESSION: [&str; 6] =
+    ["begin", "prepare p as select 1", "execute p", "deallocate p", "declare c cursor for select 1", "reset "];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_through_the_postgresql_door_reads_the_lake_and_nothing_else() {
+    let home = Home::new("");
+    bait(home.path());
+    let server = home.serve();
+    send_logs(&reqwest::Client::new(), &server.otlp_http(), numbered_logs("shop", 0..3, 1_700_000_000)).await.unwrap();
+    server.flush().await;
+    let before = files(home.path());
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let url = format!("host={host} port={port} user=ann dbname=telestrata");
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let mut wrong = Vec::new();
+    for attempt in attempts(home.path()) {
+        if OF_A_SESSION.iter().any(|session| attempt.starts_with(session)) {
+            continue;
+        }
+        if let Ok(answer) = client.simple_query(&attempt).await {
+            wrong.push(format!("{attempt}: {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(files(home.path()), before, "nothing was written");
+    assert_eq!(server.number("select count(*) from logs").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_through_flight_reads_the_lake_and_nothing_else() {
+    use arrow_flight::sql::client::FlightSqlServiceClient;
+    let home = Home::new("");
+    bait(home.path());
+    let server = home.serve();
+    send_logs(&reqwest::Client::new(), &server.otlp_http(), numbered_logs("shop", 0..3, 1_700_000_000)).await.unwrap();
+    server.flush().await;
+    let before = files(home.path());
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.flight())).unwrap();
+    let mut client = FlightSqlServiceClient::new(channel.connect().await.unwrap());
+    let mut wrong = Vec::new();
+    for attempt in attempts(home.path()) {
+        if client.execute(attempt.clone(), None).await.is_ok()
+            || client.prepare(attempt.clone(), None).await.is_ok()
+            || client.execute_update(attempt.clone(), None).await.is_ok()
+        {
+            wrong.push(attempt);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(files(home.path()), before, "nothing was written");
+    assert_eq!(server.number("select count(*) from logs").await, 3);
 }
 
 /// Every function that a query may call, so that a new one of DataFusion's is looked at by someone.

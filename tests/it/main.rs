@@ -19,6 +19,7 @@ mod cross_signal;
 mod durability;
 mod export;
 mod faults;
+mod flight_door;
 mod functions;
 mod handoff;
 mod http_api;

@@ -23,7 +23,7 @@ use self::tally::Tally;
 use crate::auth::{Principal, Role};
 use crate::error::Result;
 use crate::ingest::Store;
-use crate::query::{Dialect, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+use crate::query::{CatalogueTable, Dialect, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 
 /// Runs queries for every door.
 #[derive(Debug)]
@@ -97,6 +97,30 @@ impl QueryService {
         principal.require(Role::Query)?;
         let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect };
         self.engine.prepare(Pinned(self.store.pin()), question).await
+    }
+
+    /// Plans a query of this program's SQL with values for its parameters: the columns are those that running it gives.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(super) async fn prepare_with(
+        &self,
+        sql: &str,
+        params: Vec<ScalarValue>,
+        principal: &Principal,
+    ) -> Result<Prepared> {
+        principal.require(Role::Query)?;
+        let question = Question { params, ..Question::new(sql) };
+        self.engine.prepare(Pinned(self.store.pin()), question).await
+    }
+
+    /// Every table and view with its columns.
+    ///
+    /// # Errors
+    /// `Forbidden` without the role; what planning the views met.
+    pub(super) async fn catalogue(&self, principal: &Principal) -> Result<Vec<CatalogueTable>> {
+        principal.require(Role::Query)?;
+        self.engine.catalogue(Pinned(self.store.pin())).await
     }
 
     /// Cancels a query of the principal's, or anybody's for an admin; `false` where there is none of that id.

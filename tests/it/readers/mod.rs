@@ -6,3 +6,5 @@ mod fixture;
 mod notebooks;
 mod reader;
 mod table_format;
+
+pub use answers::{FLUSH_BY_HAND, store_batch};
