@@ -13,7 +13,7 @@ use super::lane::{Checks, Lane};
 use super::principal::Principal;
 use super::role::Roles;
 use super::scram::ScramVerifier;
-use super::secret::{DigestKey, random};
+use super::secret::{DigestKey, hex, random};
 use super::token::{self, TokenHash};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -22,6 +22,9 @@ const MAX_SECRET_BYTES: usize = 1024;
 
 /// The longest name of a user or token: PostgreSQL's.
 const MAX_NAME_BYTES: usize = 63;
+
+/// What a session's token begins with.
+const SESSION: &str = "tss_";
 
 /// Someone with a password.
 #[derive(Debug, Clone)]
@@ -153,7 +156,7 @@ impl Users {
         principal.filter(|_| right).cloned().ok_or_else(wrong)
     }
 
-    /// The holder of that token.
+    /// The holder of that token: one of the configuration, or of a session.
     ///
     /// # Errors
     /// `Unauthenticated`, the same for an unknown token and a wrong one; `Unavailable` where too many wrong ones of
@@ -164,6 +167,9 @@ impl Users {
         if token.len() > MAX_SECRET_BYTES {
             return Err(wrong());
         }
+        if let Some(session) = token.strip_prefix(SESSION) {
+            return configured.by_session(session).ok_or_else(wrong);
+        }
         let (verifier, lane, principal) = match token::name_of(token).and_then(|name| configured.tokens.get(name)) {
             Some(holder) => (&holder.verifier, &holder.lane, Some(&holder.principal)),
             None => (&configured.no_token, &configured.no_token_lane, None),
@@ -171,6 +177,17 @@ impl Users {
         let (digest, verifier, token) = (configured.digest(token), verifier.clone(), token.to_owned());
         let right = lane.check(digest, &configured.checks, move || Ok(verifier.fits(&token))).await?;
         principal.filter(|_| right).cloned().ok_or_else(wrong)
+    }
+
+    /// A token that [`by_token`](Self::by_token) takes for someone who was let in, until the program ends.
+    ///
+    /// # Errors
+    /// `Unauthenticated` for nobody in particular.
+    pub fn session(&self, principal: &Principal) -> Result<String> {
+        let (Some(configured), Some(name)) = (&self.0, principal.name()) else {
+            return Err(Error::new(ErrorKind::Unauthenticated, "a session needs a name; show credentials"));
+        };
+        Ok(format!("{SESSION}{name}_{}", configured.session_of(name)))
     }
 
     /// What the handshake of a user begins with; a name that is not known has a decoy, always the same one.
@@ -194,7 +211,21 @@ impl Users {
 
 impl Configured {
     fn digest(&self, secret: &str) -> [u8; 32] {
-        self.memory.digest([secret.as_bytes()])
+        self.memory.digest([&b"secret"[..], secret.as_bytes()])
+    }
+
+    fn session_of(&self, name: &str) -> String {
+        hex(&self.memory.digest([&b"session"[..], name.as_bytes()]))
+    }
+
+    fn by_session(&self, session: &str) -> Option<Principal> {
+        let (name, digits) = session.rsplit_once('_')?;
+        let principal = match (self.users.get(name), self.tokens.get(name)) {
+            (Some(user), _) => &user.principal,
+            (None, Some(token)) => &token.principal,
+            (None, None) => return None,
+        };
+        (self.digest(&self.session_of(name)) == self.digest(digits)).then(|| principal.clone())
     }
 
     /// What stands for a name that is not known, such that nobody can tell.
@@ -268,12 +299,23 @@ mod tests {
         let other = NewToken::named("edge").unwrap().token;
         let unknown = token.replace("edge", "ledge");
         let mut said = BTreeSet::new();
-        for token in [other.as_str(), &unknown, &token[..token.len() - 1], "", "pencil", &long] {
+        for token in [other.as_str(), &unknown, &token[..token.len() - 1], "", "pencil", "tss_ann_00", "tss_", &long] {
             let refused = users.by_token(token).await.unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
             said.insert(refused.to_string());
         }
         assert_eq!(said.len(), 1, "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_is_its_holders_and_of_this_process() {
+        let (users, _) = users();
+        let ann = users.by_password("ann", "pencil").await.unwrap();
+        let session = users.session(&ann).unwrap();
+        assert_eq!(users.by_token(&session).await.unwrap(), ann);
+        assert!(users.by_token(&session.replace("ann", "edge")).await.is_err());
+        assert!(self::users().0.by_token(&session).await.is_err(), "another process has another key");
+        assert!(users.session(&Principal::local()).is_err());
     }
 
     #[test]

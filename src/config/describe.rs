@@ -38,6 +38,7 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.max_request_bytes" => json!(config.max_request_bytes),
         "ingest.repeat_window" => duration(config.ingest.wal.repeat_window),
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
+        "compaction.target_bytes" => json!(config.compaction.target_bytes),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
         "query.max_rows" => limit(config.query.max_rows),

@@ -53,6 +53,7 @@ pub const KEYS: &[Key] = &[
         r#""4 GiB""#,
         "unflushed bytes in the write-ahead log at which requests are told to wait",
     ),
+    key("compaction.target_bytes", r#""512 MiB""#, "bytes of the files that small ones are merged into"),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

@@ -19,6 +19,7 @@ use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
+use crate::maintenance::CompactionSettings;
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -34,6 +35,9 @@ const FOOTER_CACHE_SHARE: usize = 16;
 
 /// The part of the memory limit that small files of an object store may take.
 const SMALL_FILES_SHARE: usize = 32;
+
+/// The part of the memory limit that one merge of files may take.
+const COMPACTION_SHARE: usize = 8;
 
 /// The value of a limit that is none.
 pub(super) const UNLIMITED: &str = "unlimited";
@@ -125,6 +129,8 @@ pub struct Config {
     pub query: QueryBudget,
     /// The views and macros that queries may name.
     pub views: Arc<SqlObjects>,
+    /// How small files become large ones.
+    pub compaction: CompactionSettings,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -188,6 +194,11 @@ impl Config {
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
         };
+        let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
+        if target_bytes < 1 << 20 {
+            return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
+        }
+        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -203,6 +214,7 @@ impl Config {
             max_request_bytes,
             query,
             views: Arc::new(views(&reader)?),
+            compaction,
             ingest,
             described: serde_json::Value::Null,
         };

@@ -54,47 +54,37 @@ impl Gate {
         Self { open: paths, ..self }
     }
 
-    /// Whether anyone is configured, so that everyone must show who he is.
-    pub(super) fn knows_someone(&self) -> bool {
-        !self.users.is_empty()
-    }
-
-    /// Puts the principal into the request, or refuses it.
-    pub(super) async fn admit(&self, mut request: Request, next: Next) -> Response {
-        if self.open.contains(&request.uri().path()) {
-            return next.run(request).await;
-        }
-        let allowed = principal(&self.users, request.headers()).await.and_then(|principal| {
-            self.role.map_or(Ok(()), |role| principal.require(role))?;
-            Ok(principal)
-        });
-        match allowed {
-            Ok(principal) => {
-                request.extensions_mut().insert(principal);
-                next.run(request).await
-            }
-            Err(error) => {
-                self.refused.get_or_create(&ByDoor { door: self.door, reason: error.kind().name() }).inc();
-                (self.refuse)(error, request.headers())
-            }
-        }
-    }
-
     /// Puts it before routes.
     pub(super) fn before(self, routes: Router) -> Router {
         routes.layer(from_fn_with_state(self, authenticate))
     }
 }
 
-async fn authenticate(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    gate.admit(request, next).await
+/// Puts the principal into the request, or refuses it.
+async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    if gate.open.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let known = principal(&gate.users, request.headers()).await;
+    let allowed =
+        known.and_then(|principal| gate.role.map_or(Ok(()), |role| principal.require(role)).map(|()| principal));
+    match allowed {
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
+        Err(error) => {
+            gate.refused.get_or_create(&ByDoor { door: gate.door, reason: error.kind().name() }).inc();
+            (gate.refuse)(error, request.headers())
+        }
+    }
 }
 
 /// Who shows these headers.
 ///
 /// # Errors
 /// `Unauthenticated` where they show nothing, or something wrong; as [`Users`] otherwise.
-async fn principal(users: &Users, headers: &HeaderMap) -> Result<Principal> {
+pub(super) async fn principal(users: &Users, headers: &HeaderMap) -> Result<Principal> {
     if users.is_empty() {
         return Ok(Principal::local());
     }

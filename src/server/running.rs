@@ -90,14 +90,14 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         door.serve(routes, Protocol::Http1, &life);
     }
     if let Some(door) = postgres {
-        let tls = door.tls(b"postgresql");
+        let tls = door.tls(PostgresDoor::ALPN);
         let users = Arc::clone(&settings.users);
         let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     if let Some(door) = flight_sql {
-        // Its sessions are let in by their own tokens, and all others as at every door.
-        door.serve(flight::routes(service, gate("flight", otlp::refuse_grpc)), Protocol::Http2, &life);
+        let gate = gate("flight", flight::refuse);
+        door.serve(flight::routes(service, Arc::clone(&settings.users), gate), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })
 }
