@@ -90,7 +90,7 @@ fn takes(door: &str) -> fn(&Shown) -> bool {
 
 fn attempts() -> Vec<Attempt> {
     use Needs::{Credentials, Nothing, Role};
-    let rows: [(&str, &str, Needs, Try); 25] = [
+    let rows: [(&str, &str, Needs, Try); 32] = [
         ("http", "GET /healthz", Nothing, ask_http),
         ("http", "GET /readyz", Nothing, ask_http),
         ("http", "GET /", Credentials, ask_http),
@@ -99,6 +99,13 @@ fn attempts() -> Vec<Attempt> {
         ("http", "POST /v1/sql", Role("query"), ask_http),
         ("http", "GET /v1/sql/running", Role("query"), ask_http),
         ("http", "POST /v1/sql/cancel", Role("query"), ask_http),
+        ("http", "GET /v1/sql?query=select+1", Role("query"), ask_http),
+        ("http", "GET /v1/tables", Role("query"), ask_http),
+        ("http", "GET /v1/tables/logs/schema", Role("query"), ask_http),
+        ("http", "GET /v1/traces/00000000000000000000000000000001", Role("query"), ask_http),
+        ("http", "GET /api/services", Role("query"), ask_http),
+        ("http", "GET /api/traces/00000000000000000000000000000001", Role("query"), ask_http),
+        ("http", "GET /api/v3/services", Role("query"), ask_http),
         ("http", "POST /v1/flush", Role("maintain"), ask_http),
         ("http", "POST /v1/import", Role("ingest"), ask_http),
         ("http", "GET /v1/config", Role("admin"), ask_http),
@@ -124,7 +131,7 @@ fn attempts() -> Vec<Attempt> {
 fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> BoxFuture<'a, Outcome> {
     Box::pin(async move {
         let (method, path) = what.split_once(' ').unwrap();
-        let door = if path == "/v1/logs" || path == "/v1/traces" { server.otlp_http() } else { server.http() };
+        let door = if ["/v1/logs", "/v1/traces"].contains(&path) { server.otlp_http() } else { server.http() };
         let body = match path {
             "/v1/sql" => "select count(*) from logs".to_owned(),
             "/v1/sql/cancel" => "no-such-query".to_owned(),
@@ -145,9 +152,11 @@ fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         match status {
-            // Nothing has that path, or no query that id: who is told so was let in.
+            // Nothing has that path, or no query or trace that id: who is told so was let in.
             StatusCode::OK => Outcome::Done,
-            StatusCode::NOT_FOUND if ["/nowhere", "/v1/sql/cancel"].contains(&path) => Outcome::Done,
+            StatusCode::NOT_FOUND if ["/nowhere", "/v1/sql/cancel"].contains(&path) || path.contains("traces/") => {
+                Outcome::Done
+            }
             StatusCode::UNAUTHORIZED => {
                 let ways: Vec<_> =
                     headers.get_all("www-authenticate").iter().map(|way| way.to_str().unwrap()).collect();
