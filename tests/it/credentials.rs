@@ -240,6 +240,10 @@ fn ask_postgres<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) ->
         };
         tokio::spawn(connection);
         let answered = match what.split_once(": ").unwrap() {
+            ("simple", query) if query.starts_with("copy") => match client.copy_out(query).await {
+                Ok(rows) => futures::TryStreamExt::try_collect::<Vec<_>>(rows).await.map(drop),
+                Err(error) => Err(error),
+            },
             ("simple", query) => client.simple_query(query).await.map(drop),
             (_, query) => client.query(query, &[&"x"]).await.map(drop),
         };
