@@ -86,6 +86,10 @@ const DESCRIPTIONS: &[&Description] = &[
 /// # Errors
 /// If the registry takes no functions.
 pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget) -> Result<()> {
+    // DataFusion's own that tell where a row lies: where the lake is on its machine is no part of what it holds.
+    for name in ["input_file_name", "file_row_index"] {
+        registry.deregister_udf(name)?;
+    }
     let scalar = [
         ScalarUDF::from(MapValue::default()),
         ScalarUDF::from(Attr::default()),
