@@ -65,11 +65,11 @@ def check_a_schema_that_is_told_beforehand_is_that_of_the_rows(doors):
             rows.cancel()
 
 
-def check_a_result_of_thousands_of_columns(doors):
-    columns = ", ".join(f"{number} AS c{number}, 'v{number}' AS t{number}" for number in range(1500))
+def check_a_result_of_a_thousand_columns(doors):
+    columns = ", ".join(f"{number} AS c{number}, 'v{number}' AS t{number}" for number in range(500))
     table = doors.ask(f"SELECT {columns} FROM generate_series(1, 3)")
-    assert (table.num_rows, table.num_columns) == (3, 3000)
-    assert table.column("c1499").to_pylist() == [1499] * 3
+    assert (table.num_rows, table.num_columns) == (3, 1000)
+    assert table.column("c499").to_pylist() == [499] * 3
 
 
 def check_no_rows_have_their_columns(doors):
