@@ -457,6 +457,9 @@ impl Planner {
         let Logical { plan, state, promoted, .. } = self.plan(pinned, &question, &meter, &reports).await?;
         let types = plan.get_parameter_types().map_err(from_datafusion)?;
         let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        if let Some(strange) = types.keys().find(|name| number(name).is_none()) {
+            return Err(Error::invalid(format!("`{strange}` is no parameter here; write $1, $2, ...")));
+        }
         let count = types.keys().filter_map(number).max().unwrap_or(0);
         let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
         if estimated(&question.sql).is_some() {

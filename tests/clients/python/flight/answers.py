@@ -47,8 +47,8 @@ def check_every_query_gives_the_rows_types_and_metadata_that_the_http_api_gives(
             expected = doors.ask_http(sql)
             given = cursor.execute(sql).fetch_arrow_table()
             given.validate(full=True)
-            # NaN is not equal to itself.
-            same = given.equals(expected, check_metadata=True) or str(given) == str(expected)
+            # By values: dictionaries may differ, and NaN is not equal to itself.
+            same = repr(given.to_pylist()) == repr(expected.to_pylist())
             assert same and given.schema.equals(expected.schema, check_metadata=True), f"{sql}\n{given}\n{expected}"
 
 
