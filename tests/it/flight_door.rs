@@ -13,6 +13,7 @@ use futures::TryStreamExt;
 use tonic::transport::Channel;
 
 use crate::readers::{FLUSH_BY_HAND, store_batch};
+use crate::support::people::everyone;
 use crate::support::python::python;
 use crate::support::server::{Home, Server};
 
@@ -47,6 +48,12 @@ async fn server_with_data(config: &str) -> (Home, Server) {
 async fn python_clients_get_what_they_ask_for(#[case] topic: &str) {
     let (_home, server) = server_with_data("").await;
     check(topic, &server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_and_tokens_come_in_and_do_what_they_may() {
+    let home = Home::new(&everyone());
+    check("credentials", &home.serve()).await;
 }
 
 /// The most memory that a process has had, in bytes.

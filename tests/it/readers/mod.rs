@@ -2,7 +2,7 @@
 
 mod answers;
 mod beside_ingest;
-mod fixture;
+pub mod fixture;
 mod notebooks;
 mod reader;
 mod table_format;
