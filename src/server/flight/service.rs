@@ -1,7 +1,6 @@
 //! The calls of Flight.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::datatypes::Schema;
 use arrow::ipc::writer::IpcWriteOptions;
@@ -39,9 +38,6 @@ const ACTIONS: [(&str, &str); 4] = [
     ("CancelFlightInfo", "stops a running query; request CancelFlightInfoRequest"),
     ("CancelQuery", "stops a running query, as older clients ask it; request ActionCancelQueryRequest"),
 ];
-
-/// How long a client may take to send what it binds.
-const BIND_TIME: Duration = Duration::from_secs(60);
 
 /// Arrow Flight SQL over the query service.
 pub(super) struct FlightSql {
@@ -123,9 +119,7 @@ impl FlightService for FlightSql {
             Command::CommandPreparedStatementQuery(query) => {
                 let statement = Statement::shown(&query.prepared_statement_handle, &principal);
                 let statement = statement.map_err(|error| status(&error))?;
-                let receiving = parameters::receive(stream::iter([Ok(first)]).chain(messages));
-                let late = |_| Status::deadline_exceeded(format!("what is bound did not come within {BIND_TIME:?}"));
-                let bound = tokio::time::timeout(BIND_TIME, receiving).await.map_err(late)??;
+                let bound = parameters::receive(stream::iter([Ok(first)]).chain(messages)).await?;
                 let handle = Some(statement.bind(bound).handle());
                 let result = DoPutPreparedStatementResult { prepared_statement_handle: handle };
                 Ok(one(PutResult { app_metadata: result.encode_to_vec().into() }))
