@@ -79,8 +79,8 @@ fn writer<F: JsonFormat>() -> Writer<Vec<u8>, F> {
         .build(Vec::new())
 }
 
-/// The options for single values, as CSV has them in its cells.
-pub(super) fn value_options() -> EncoderOptions {
+/// The options for single values, as CSV and the PostgreSQL door have them in their cells.
+pub(crate) fn value_options() -> EncoderOptions {
     EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_timestamp_format(UTC.to_owned())

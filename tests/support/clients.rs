@@ -52,20 +52,29 @@ impl Sdk {
                 command.arg("senders/send.py").env("PYTHONDONTWRITEBYTECODE", "1");
                 command
             }
-            Self::Node => {
-                let mut command = Command::new("node");
-                command.arg(clients().join("node/send.js")).env("NODE_PATH", &*NODE_MODULES);
-                command
-            }
+            Self::Node => node("send.js"),
             Self::Rust => Command::new(&*RUST_SENDER),
         }
     }
 
     /// Starts a scenario.
     pub fn start(self, scenario: &str, protocol: &str, compression: &str, endpoint: &str, run: &str) -> Sender {
+        self.start_in(&[], scenario, protocol, compression, endpoint, run)
+    }
+
+    /// Starts a scenario with an environment.
+    pub fn start_in(
+        self,
+        env: &[(&str, &str)],
+        scenario: &str,
+        protocol: &str,
+        compression: &str,
+        endpoint: &str,
+        run: &str,
+    ) -> Sender {
         // The first one may install or build for a while.
         let mut command = tokio::task::block_in_place(|| self.command());
-        command.args([scenario, protocol, compression, endpoint, run]);
+        command.args([scenario, protocol, compression, endpoint, run]).envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
@@ -127,6 +136,13 @@ impl Sender {
         assert!(status.success(), "{status}: {said}");
         (lines, said)
     }
+}
+
+/// A script of `tests/clients/node` with its packages.
+pub fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(clients().join("node").join(script)).env("NODE_PATH", &*NODE_MODULES);
+    command
 }
 
 fn clients() -> PathBuf {
