@@ -1,6 +1,7 @@
 //! The catalogue through the PostgreSQL door, asked by the clients that people have.
 
 mod jdbc;
+mod ordinary;
 mod psql;
 mod security;
 mod sqlalchemy;
