@@ -1,8 +1,8 @@
 //! Pieces of SQL, as the parser makes them.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, ObjectNamePart, Value,
+    Array, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, ObjectNamePart, Value,
 };
 
 /// `'text'`

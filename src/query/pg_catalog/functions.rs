@@ -103,23 +103,25 @@ pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
         constant("pg_client_encoding", "UTF8".to_owned()),
         constant("getdatabaseencoding", "UTF8".to_owned()),
         RowFunction::new("pg_encoding_to_char", DataType::Utf8, |_| Ok(ScalarValue::from("UTF8"))),
-        RowFunction::new("current_setting", DataType::Utf8, |args| Ok(maybe(setting(text(args, 0)).map(str::to_owned)))),
+        RowFunction::new("current_setting", DataType::Utf8, |args| {
+            Ok(maybe(setting(text(args, 0)).map(str::to_owned)))
+        }),
         RowFunction::new("pg_size_pretty", DataType::Utf8, |args| {
             Ok(maybe(integer(args, 0).map(|bytes| format!("{bytes} bytes"))))
         }),
         RowFunction::new("quote_ident", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(quoted)))),
-        RowFunction::new("quote_literal", DataType::Utf8, |args| {
-            Ok(maybe(text(args, 0).map(literal)))
-        }),
+        RowFunction::new("quote_literal", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(literal)))),
     ];
     all.extend(NOTHING.iter().map(|name| RowFunction::new(name, DataType::Utf8, |_| Ok(ScalarValue::Utf8(None)))));
     all.extend(TRUE.iter().map(|name| RowFunction::new(name, DataType::Boolean, |_| Ok(ScalarValue::from(true)))));
     all.extend(FALSE.iter().map(|name| RowFunction::new(name, DataType::Boolean, |_| Ok(ScalarValue::from(false)))));
     all.extend(ZERO.iter().map(|name| RowFunction::new(name, DataType::Int64, |_| Ok(ScalarValue::from(0_i64)))));
-    all.extend(PRIVILEGES.iter().map(|name| RowFunction::new(name, DataType::Boolean, |args| {
-        let asked = text(args, args.len().saturating_sub(1)).unwrap_or_default().to_lowercase();
-        Ok(ScalarValue::from(asked.split(',').any(|one| GRANTED.contains(&one.trim()))))
-    })));
+    all.extend(PRIVILEGES.iter().map(|name| {
+        RowFunction::new(name, DataType::Boolean, |args| {
+            let asked = text(args, args.len().saturating_sub(1)).unwrap_or_default().to_lowercase();
+            Ok(ScalarValue::from(asked.split(',').any(|one| GRANTED.contains(&one.trim()))))
+        })
+    }));
     all.extend([like_pattern(), format()]);
     all.extend(super::arrays::functions());
     all.extend(names_of_oids(index));
@@ -174,7 +176,9 @@ fn about_objects(index: &Arc<Index>) -> Vec<ScalarUDF> {
             let found = oid(args, 0).or_else(|| text(args, 0).and_then(|name| index.relation_oid(name)));
             maybe(found.and_then(|oid| index.definition(oid)))
         }),
-        with("obj_description", DataType::Utf8, |index, args| maybe(oid(args, 0).and_then(|oid| index.comment(oid, 0)))),
+        with("obj_description", DataType::Utf8, |index, args| {
+            maybe(oid(args, 0).and_then(|oid| index.comment(oid, 0)))
+        }),
         with("col_description", DataType::Utf8, |index, args| {
             maybe(oid(args, 0).zip(integer(args, 1)).and_then(|(oid, number)| index.comment(oid, number)))
         }),
@@ -274,10 +278,59 @@ pub(super) fn quoted(name: &str) -> String {
 
 /// PostgreSQL's reserved words that something of the lake could be called.
 const RESERVED: &[&str] = &[
-    "all", "and", "any", "array", "as", "asc", "case", "cast", "check", "column", "constraint", "create", "default",
-    "desc", "distinct", "do", "else", "end", "false", "for", "foreign", "from", "grant", "group", "having", "in", "into",
-    "leading", "limit", "not", "null", "offset", "on", "only", "or", "order", "primary", "references", "select", "some",
-    "table", "then", "to", "trailing", "true", "union", "unique", "user", "using", "when", "where", "window", "with",
+    "all",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "case",
+    "cast",
+    "check",
+    "column",
+    "constraint",
+    "create",
+    "default",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "false",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "into",
+    "leading",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "primary",
+    "references",
+    "select",
+    "some",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "when",
+    "where",
+    "window",
+    "with",
 ];
 
 #[cfg(test)]

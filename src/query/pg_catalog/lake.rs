@@ -206,9 +206,10 @@ impl Lake {
             ("nullable", booleans(all.iter().map(|(_, _, field, _)| field.is_nullable()))),
             (
                 "comment",
-                texts(all.iter().map(|(relation, index, ..)| {
-                    relation.column_comments.get(*index).and_then(Option::as_deref)
-                })),
+                texts(
+                    all.iter()
+                        .map(|(relation, index, ..)| relation.column_comments.get(*index).and_then(Option::as_deref)),
+                ),
             ),
         ])
     }

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query, Select,
-    SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Select, SelectItem, VisitMut, VisitorMut,
 };
 
 use super::super::engine::{CATALOG, SCHEMA};
@@ -27,26 +27,6 @@ pub(in super::super) fn rewrite_ordinary(statement: &mut Statement, user: &str) 
         Statement::Explain(explain) => rewrite_ordinary(&mut explain.statement, user),
         _ => Ok(()),
     }
-}
-
-/// How many parameters a query has: the greatest number.
-pub(super) fn parameters(query: &Query) -> usize {
-    struct Counter(usize);
-    impl Visitor for Counter {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Value(value) = expr
-                && let Value::Placeholder(name) = &value.value
-                && let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse().ok())
-            {
-                self.0 = self.0.max(number);
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut counter = Counter(0);
-    let _ = Visit::visit(query, &mut counter);
-    counter.0
 }
 
 struct Rewriter<'a> {

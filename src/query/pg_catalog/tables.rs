@@ -84,7 +84,8 @@ impl FixedTables {
                 Some((_, name)) => ("pg_catalog", name),
                 None => continue,
             };
-            let fields: Vec<_> = columns.split_whitespace().map(|column| Field::new(column, DataType::Utf8, true)).collect();
+            let fields: Vec<_> =
+                columns.split_whitespace().map(|column| Field::new(column, DataType::Utf8, true)).collect();
             let rows = own_types(&RecordBatch::new_empty(Arc::new(Schema::new(fields))))?;
             tables.push(FixedTable { schema, name: name.to_owned(), rows });
         }
@@ -130,7 +131,8 @@ fn plain_types(rows: &RecordBatch) -> Result<RecordBatch> {
         oids.into_iter().enumerate().filter(|(row, _)| of(*row)).map(|(_, oid)| oid).collect()
     };
     let (oids, elements) = (oid_column(rows, "oid")?, oid_column(rows, "typelem")?);
-    let kept = oids.iter().zip(&elements).map(|(oid, element)| !composite.contains(oid) && !composite.contains(element));
+    let kept =
+        oids.iter().zip(&elements).map(|(oid, element)| !composite.contains(oid) && !composite.contains(element));
     Ok(filter_record_batch(rows, &BooleanArray::from(kept.collect::<Vec<_>>()))?)
 }
 
@@ -144,10 +146,37 @@ fn oid_column(rows: &RecordBatch, name: &str) -> Result<Vec<u32>> {
 
 /// Columns that hold oids, besides those that are called `oid`.
 const OIDS: &[&str] = &[
-    "attcollation", "attrelid", "atttypid", "classoid", "datdba", "dattablespace", "nspowner", "objoid", "prolang",
-    "pronamespace", "proowner", "prorettype", "prosupport", "provariadic", "relam", "relfilenode", "relid", "relnamespace",
-    "reloftype", "relowner", "relrewrite", "reltablespace", "reltoastrelid", "reltype", "usesysid",
+    "attcollation",
+    "attrelid",
+    "atttypid",
+    "classoid",
+    "datdba",
+    "dattablespace",
+    "nspowner",
+    "objoid",
+    "prolang",
+    "pronamespace",
+    "proowner",
+    "prorettype",
+    "prosupport",
+    "provariadic",
+    "relam",
+    "relfilenode",
+    "relid",
+    "relnamespace",
+    "reloftype",
+    "relowner",
+    "relrewrite",
+    "reltablespace",
+    "reltoastrelid",
+    "reltype",
+    "usesysid",
 ];
+
+/// Whether a column of this name holds oids.
+pub(super) fn is_oid(name: &str) -> bool {
+    name == "oid" || OIDS.contains(&name)
+}
 
 /// Rows with every oid as an unsigned integer, which is how the PostgreSQL door knows it, and nothing but what the door
 /// can write in the metadata.
@@ -155,15 +184,14 @@ pub(super) fn own_types(rows: &RecordBatch) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let oid = field.metadata().contains_key("pg.oid_alias")
-            || field.name() == "oid"
-            || OIDS.contains(&field.name().as_str());
+        let oid = field.metadata().contains_key("pg.oid_alias") || is_oid(field.name());
         let data_type = match field.data_type() {
             DataType::Int32 if oid => DataType::UInt32,
             DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
             other => other.clone(),
         };
-        let column = if oid && *field.data_type() == DataType::Int32 { not_negative(column) } else { Arc::clone(column) };
+        let column =
+            if oid && *field.data_type() == DataType::Int32 { not_negative(column) } else { Arc::clone(column) };
         columns.push(cast(&column, &data_type)?);
         fields.push(Field::new(field.name(), data_type, true));
     }

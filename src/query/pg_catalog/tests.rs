@@ -99,12 +99,8 @@ async fn what_clients_ask_is_answered() {
                     Ok(_) => {}
                     Err(error) => failures.push(format!("== {file}\n{error}\n{statement}")),
                 }
-                let prepared = Question {
-                    sql: statement.to_owned(),
-                    dialect: Dialect::Postgres,
-                    user: None,
-                    params: Vec::new(),
-                };
+                let prepared =
+                    Question { sql: statement.to_owned(), dialect: Dialect::Postgres, user: None, params: Vec::new() };
                 if let Err(error) = asker.engine.prepare(Pinned(Vec::new()), prepared).await {
                     failures.push(format!("== {file} (prepared)\n{error}\n{statement}"));
                 }
@@ -125,9 +121,21 @@ async fn scratch() {
         match asker.ask(statement, Vec::new()).await {
             Err(error) => println!("{error}"),
             Ok(stream) => {
-                println!("{:?}", stream.schema.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect::<Vec<_>>());
+                println!(
+                    "{:?}",
+                    stream
+                        .schema
+                        .fields()
+                        .iter()
+                        .map(|f| format!("{} {}", f.name(), f.data_type()))
+                        .collect::<Vec<_>>()
+                );
                 match stream.collect().await {
-                    Ok(batches) => for row in batches.iter().flat_map(texts).take(30) { println!("{row:?}") },
+                    Ok(batches) => {
+                        for row in batches.iter().flat_map(texts).take(30) {
+                            println!("{row:?}")
+                        }
+                    }
                     Err(error) => println!("{error}"),
                 }
             }

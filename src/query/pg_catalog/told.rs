@@ -82,9 +82,7 @@ impl<'a> Told<'a> {
     fn table(&self, signal: Signal, schema: SchemaRef) -> RelationSource {
         let comment = |name: &str| {
             let own = columns(signal).find(|column| column.name == name).map(|column| column.comment.to_owned());
-            own.or_else(|| {
-                self.promoted.iter().find(|one| one.field().name() == name).map(Promoted::comment)
-            })
+            own.or_else(|| self.promoted.iter().find(|one| one.field().name() == name).map(Promoted::comment))
         };
         RelationSource {
             schema: SCHEMA,

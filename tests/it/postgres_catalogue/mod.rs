@@ -3,8 +3,8 @@
 mod jdbc;
 mod ordinary;
 mod psql;
+mod python;
 mod security;
-mod sqlalchemy;
 
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::server::{Home, Server};

@@ -24,10 +24,7 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT extract(epoch FROM time)::bigint FROM logs WHERE body = 'log 3'", "1700000003"),
     ("SELECT date_trunc('minute', time) FROM logs WHERE body = 'log 3'", "2023-11-14 22:13:00+00"),
     ("SELECT count(*) FROM logs WHERE time >= to_timestamp(1700000005)", "5"),
-    (
-        "SELECT count(*) FROM generate_series('2024-01-01'::timestamp, '2024-01-02'::timestamp, interval '6 hours')",
-        "5",
-    ),
+    ("SELECT count(*) FROM generate_series('2024-01-01'::timestamp, '2024-01-02'::timestamp, interval '6 hours')", "5"),
     ("SELECT count(*) FILTER (WHERE body = 'log 3') FROM logs", "1"),
     ("SELECT to_char(time, 'YYYY-MM-DD HH24:MI:SS') FROM logs WHERE body = 'log 3'", "2023-11-14 22:13:23"),
     ("SELECT extract(epoch FROM age(max(time), min(time)))::bigint FROM logs", "9"),

@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    AccessExpr, Expr, FunctionArguments, Ident, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 
 use super::super::ast::{folded, parts};

@@ -10,9 +10,9 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Distinct, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, JoinOperator, ObjectName, Query, Select,
-    SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, TableWithJoins,
-    UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, DataType, Distinct, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident,
+    JoinOperator, ObjectName, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, SetOperator,
+    SetQuantifier, Statement, TableFactor, TableWithJoins, UnaryOperator, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -180,7 +180,8 @@ impl Scope<'_> {
                     projection.extend(its.map(|(_, column, data_type)| typed_null(data_type.clone(), column)));
                 }
                 SelectItem::Wildcard(_) => {
-                    projection.extend(columns.iter().map(|(_, column, data_type)| typed_null(data_type.clone(), column)));
+                    projection
+                        .extend(columns.iter().map(|(_, column, data_type)| typed_null(data_type.clone(), column)));
                 }
                 _ => return,
             }
@@ -285,7 +286,8 @@ fn is_nothing(body: &SetExpr) -> bool {
 /// Makes a query of one column one of one row, with all values in an array.
 fn collected(query: &mut Query) -> bool {
     let SetExpr::Select(select) = query.body.as_mut() else { return false };
-    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice()
+    else {
         return false;
     };
     *expr = call("array_agg", vec![expr.clone()]);
@@ -300,7 +302,8 @@ fn one_row(query: &mut Query) {
     if select.from.is_empty() || query.limit_clause.is_some() {
         return;
     }
-    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice() else {
+    let [SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }] = select.projection.as_mut_slice()
+    else {
         return;
     };
     if !is_aggregate(expr) {
@@ -331,7 +334,8 @@ fn typed_null(data_type: DataType, name: &str) -> SelectItem {
 fn type_of(expr: &Expr, columns: &[(String, String, DataType)]) -> DataType {
     let column = |table: Option<&Ident>, name: &Ident| {
         let name = folded(name);
-        let known = columns.iter().find(|(of, column, _)| *column == name && table.is_none_or(|table| *of == folded(table)));
+        let known =
+            columns.iter().find(|(of, column, _)| *column == name && table.is_none_or(|table| *of == folded(table)));
         known.map_or(DataType::Text, |(.., data_type)| data_type.clone())
     };
     match expr {
@@ -356,8 +360,14 @@ fn type_of(expr: &Expr, columns: &[(String, String, DataType)]) -> DataType {
         }
         Expr::UnaryOp { op: UnaryOperator::Not, .. } => DataType::Boolean,
         Expr::BinaryOp { op, .. } => match op {
-            BinaryOperator::Eq | BinaryOperator::NotEq | BinaryOperator::And | BinaryOperator::Or | BinaryOperator::Lt
-            | BinaryOperator::Gt | BinaryOperator::LtEq | BinaryOperator::GtEq => DataType::Boolean,
+            BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::And
+            | BinaryOperator::Or
+            | BinaryOperator::Lt
+            | BinaryOperator::Gt
+            | BinaryOperator::LtEq
+            | BinaryOperator::GtEq => DataType::Boolean,
             _ => DataType::Text,
         },
         // `(_pg_expandarray(i.indkey)).n`, the place of a column in its key.
@@ -389,8 +399,19 @@ pub(super) fn is_aggregate(expr: &Expr) -> bool {
 }
 
 const AGGREGATES: &[&str] = &[
-    "array_agg", "avg", "bool_and", "bool_or", "count", "every", "json_agg", "json_object_agg", "jsonb_agg", "max", "min",
-    "string_agg", "sum",
+    "array_agg",
+    "avg",
+    "bool_and",
+    "bool_or",
+    "count",
+    "every",
+    "json_agg",
+    "json_object_agg",
+    "jsonb_agg",
+    "max",
+    "min",
+    "string_agg",
+    "sum",
 ];
 
 struct AggregateFinder {
@@ -423,7 +444,7 @@ impl Visitor for AggregateFinder {
 }
 
 /// A query of this program's, as the parser makes it.
-pub(super) fn parsed(sql: &str) -> Option<Box<Query>> {
+pub(in super::super) fn parsed(sql: &str) -> Option<Box<Query>> {
     match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
         Statement::Query(query) => Some(query),
         _ => None,

@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 
 use datafusion::common::{DataFusionError, Result, plan_datafusion_err};
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Select,
-    SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, VisitMut, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    Query, Select, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, VisitMut,
+    VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 use super::super::arrays::written;
-use super::super::ast::{array, arguments, as_string, boolean, call, cast, folded, number, parts, string};
+use super::super::ast::{arguments, array, as_string, boolean, call, cast, folded, number, parts, string};
 use super::super::index::Index;
 
 /// Rewrites a query in place.
@@ -195,9 +196,8 @@ fn reg_cast(expr: &Expr) -> Option<(Reg, &Expr)> {
 fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_) => true,
-        DataType::Custom(name, _) => {
-            parts(name).is_some_and(|parts| matches!(parts.last().map(String::as_str), Some("text" | "varchar" | "name")))
-        }
+        DataType::Custom(name, _) => parts(name)
+            .is_some_and(|parts| matches!(parts.last().map(String::as_str), Some("text" | "varchar" | "name"))),
         _ => false,
     }
 }
@@ -234,8 +234,10 @@ pub(in super::super) fn plain_type(data_type: &DataType) -> DataType {
         "oid" | "xid" | "cid" => DataType::IntegerUnsigned(None),
         "cardinal_number" => DataType::Integer(None),
         "name" | "char" | "bpchar" | "citext" | "sql_identifier" | "character_data" | "yes_or_no" | "regproc"
-        | "regprocedure" | "regoper" | "regoperator" | "regconfig" | "regdictionary" | "regcollation" | "json" | "jsonb"
-        | "aclitem" | "inet" | "cidr" | "oidvector" | "int2vector" | "pg_node_tree" | "xml" | "tid" => DataType::Text,
+        | "regprocedure" | "regoper" | "regoperator" | "regconfig" | "regdictionary" | "regcollation" | "json"
+        | "jsonb" | "aclitem" | "inet" | "cidr" | "oidvector" | "int2vector" | "pg_node_tree" | "xml" | "tid" => {
+            DataType::Text
+        }
         other => Parser::new(&PostgreSqlDialect {})
             .try_with_sql(other)
             .and_then(|mut parser| parser.parse_data_type())
@@ -383,8 +385,12 @@ fn rewrite_factor(factor: &mut TableFactor) {
                     });
                     let column = alias.as_ref().map_or(function, |alias| alias.name.value.clone());
                     if let Some(query) = one_value(call, &column) {
-                        *factor =
-                            TableFactor::Derived { lateral: false, subquery: query, alias: alias.clone(), sample: None };
+                        *factor = TableFactor::Derived {
+                            lateral: false,
+                            subquery: query,
+                            alias: alias.clone(),
+                            sample: None,
+                        };
                     }
                 }
                 _ => {}
