@@ -136,15 +136,25 @@ async fn what_clients_learn_is_so() {
     let fields = learned(&asker, "metabase/sync.sql", "database-is-auto-increment").await;
     has(&fields, "time|timestamptz|1|public|logs|false|");
     has(&fields, "message|text|");
-    assert!(fields.iter().filter(|field| field.contains("|logs|")).all(|field| !field.contains("|NULL|")), "{fields:?}");
+    assert!(
+        fields.iter().filter(|field| field.contains("|logs|")).all(|field| !field.contains("|NULL|")),
+        "{fields:?}"
+    );
     assert!(learned(&asker, "metabase/sync.sql", "fk-table-schema").await.is_empty());
-    has(&learned(&asker, "metabase/sync.sql", "estimated_row_count").await, "public|logs|TABLE|One row a log record.|NULL");
+    has(
+        &learned(&asker, "metabase/sync.sql", "estimated_row_count").await,
+        "public|logs|TABLE|One row a log record.|NULL",
+    );
     let oid = asker.oid("logs").await;
     let nodes = learned(&asker, "dbeaver/navigator.sql", "c.relnamespace=2200 AND c.relkind").await;
     has(&nodes, &format!("{oid}|{oid}|logs|2200|"));
-    has(&learned(&asker, "dbeaver/navigator.sql", "a.attrdef\").await.split_off(0), "");
+    let columns = learned(&asker, "dbeaver/navigator.sql", "as def_value").await;
+    has(&columns, &format!("logs|{oid}|time|1184|"));
     has(&learned(&asker, "duckdb/attach.sql", "SELECT oid, nspname").await, "11|pg_catalog");
-    has(&learned(&asker, "duckdb/attach.sql", "constraint_key").await, "2200|attribute_keys|0|time|timestamptz|-1|0|1|");
+    has(
+        &learned(&asker, "duckdb/attach.sql", "constraint_key").await,
+        "2200|attribute_keys|0|time|timestamptz|-1|0|1|",
+    );
     has(&learned(&asker, "tokio_postgres/typeinfo.sql", "rngsubtype").await, "json|b|0|NULL|0|pg_catalog|0");
     has(&learned(&asker, "psql/completion.sql", "n.nspname LIKE").await, "logs|NULL");
 }
