@@ -4,22 +4,30 @@
 //! POST /v1/sql --> question.rs --> QueryService::run --> answer.rs: output::Encoder --> stream
 //!                  accept.rs                             problem.rs: errors (RFC 9457)
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
+//! GET /v1/traces/{id} --> trace/
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
-//! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
+//! Each path says which role it needs (`routes.rs`). Without credentials it serves local programs and local pages alone,
+//! with them no page but its own (`local_only.rs`). There is no CORS.
 
 mod accept;
 mod answer;
 mod cancel;
+mod coding;
 mod config;
+mod cross_site;
 mod flush;
 mod health;
 mod import;
 mod index;
 mod local_only;
+mod options;
+mod params;
 mod problem;
 mod question;
 mod routes;
 mod sql;
+mod tables;
+mod trace;
 
-pub(super) use routes::routes;
+pub(super) use routes::{refuse, routes};
