@@ -104,7 +104,8 @@ impl PgCatalog {
             return Ok(latest);
         }
         let (relations, functions) = lake.await?;
-        let made = CatalogueTables::new(&self.fixed().await?, made_of, Lake::new(relations, functions)).await;
+        let fixed = self.fixed().await?;
+        let made = CatalogueTables::new(&fixed, made_of, Lake::new(relations, functions)).await;
         let made = Arc::new(made.map_err(from_datafusion)?);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
         Ok(made)
