@@ -514,7 +514,7 @@ impl Planner {
         let reports = Arc::default();
         let meter = Arc::new(ScanMeter::new(None));
         if let Some(query) = self.catalogue_query(&question).await? {
-            let parameters = vec![None; query.parameters()];
+            let parameters = query.parameters().to_vec();
             let (plan, _) = self.plan_catalogue(pinned, query, None, question.user(), &meter).await?;
             return Ok(Prepared { schema: shown_schema(plan.schema().as_arrow()), parameters });
         }
