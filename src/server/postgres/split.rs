@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn statements_are_cut_at_semicolons_that_are_no_part_of_a_word() {
         let message = " BEGIN; -- one; two\nSELECT 'ü;' AS \"a;b\" /* ; */ ; ;COMMIT";
-        let expected = [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (51, "COMMIT".to_owned())];
+        let expected = [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (52, "COMMIT".to_owned())];
         assert_eq!(texts(message), expected);
         assert!(texts(" ; -- nothing\n;").is_empty());
         assert_eq!(texts("SELECT 'open"), [(0, "SELECT 'open".to_owned())]);
