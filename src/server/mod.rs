@@ -11,6 +11,7 @@
 //! running.rs     start, the addresses, stop
 //! life.rs        who is alive, who must stop
 //! settings.rs    what an operator may turn
+//! tls.rs         the certificate, and TLS of each door
 //! body.rs        a request's body: bounded in bytes and in time
 //! room.rs        the bytes of all requests being received: bounded
 //! ```
@@ -28,6 +29,8 @@ mod room;
 mod running;
 mod service;
 mod settings;
+mod tls;
 
 pub use running::{Addresses, Running, start};
 pub use settings::ServerSettings;
+pub use tls::TlsFiles;

@@ -6,7 +6,8 @@
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
-//! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
+//! Each path says which role it needs (`routes.rs`). Without credentials it serves local programs and local pages alone,
+//! with them no page but its own (`local_only.rs`). There is no CORS.
 
 mod accept;
 mod answer;
@@ -22,4 +23,4 @@ mod question;
 mod routes;
 mod sql;
 
-pub(super) use routes::routes;
+pub(super) use routes::{refuse, routes};
