@@ -78,7 +78,8 @@ impl Lane {
             drop((permit, turn));
             right
         });
-        let right = checked.await.map_err(|error| Error::internal("the check of a credential died").with_source(error))?;
+        let right =
+            checked.await.map_err(|error| Error::internal("the check of a credential died").with_source(error))?;
         drop(waiting);
         right
     }
@@ -126,7 +127,8 @@ mod tests {
         let (lane, checks) = (Arc::new(Lane::default()), Checks::default());
         assert!(lane.check([1; 32], &checks, || Ok(true)).await.unwrap());
         let turn = lane.turn.acquire().await.unwrap();
-        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(lane.check([2; 32], &checks, || Ok(false)))).collect();
+        let mut waiting: Vec<_> =
+            (0..MAX_WAITING).map(|_| Box::pin(lane.check([2; 32], &checks, || Ok(false)))).collect();
         for check in &mut waiting {
             assert!(futures::poll!(check).is_pending());
         }

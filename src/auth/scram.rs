@@ -114,7 +114,9 @@ impl FromStr for ScramVerifier {
         let iterations = iterations.parse().map_err(|_| ScramError::Form)?;
         let bytes = |text: &str| STANDARD.decode(text).map_err(|_| ScramError::Form);
         let (salt, stored_key, server_key) = (bytes(salt)?, bytes(stored_key)?, bytes(server_key)?);
-        if mechanism != MECHANISM || salt.is_empty() || [&stored_key, &server_key].iter().any(|key| key.len() != KEY_BYTES)
+        if mechanism != MECHANISM
+            || salt.is_empty()
+            || [&stored_key, &server_key].iter().any(|key| key.len() != KEY_BYTES)
         {
             return Err(ScramError::Form);
         }

@@ -104,7 +104,9 @@ impl Users {
         for name in users.iter().map(|user| &user.name).chain(tokens.iter().map(|token| &token.name)) {
             check_name(name)?;
             if !names.insert(name) {
-                return Err(Error::config(format!("`{name}` is there twice in [auth]; users and tokens share their names")));
+                return Err(Error::config(format!(
+                    "`{name}` is there twice in [auth]; users and tokens share their names"
+                )));
             }
         }
         let keys: Vec<String> = users.iter().map(|user| user.scram.to_line()).collect();
@@ -228,7 +230,8 @@ impl Configured {
 
     /// What stands for a name that is not known, such that nobody can tell.
     fn decoy(&self, name: &str) -> ScramVerifier {
-        let [salt, key, choice] = [&b"salt"[..], b"key", b"choice"].map(|what| self.decoys.digest([what, name.as_bytes()]));
+        let [salt, key, choice] =
+            [&b"salt"[..], b"key", b"choice"].map(|what| self.decoys.digest([what, name.as_bytes()]));
         let number = usize::from(u16::from_le_bytes([choice[0], choice[1]])) % self.users.len().max(1);
         ScramVerifier::decoy(self.users.values().nth(number).map(|user| &user.verifier), &salt, &key)
     }

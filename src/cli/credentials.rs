@@ -34,7 +34,9 @@ fn shown(env: impl Fn(&str) -> Option<String>) -> Result<Option<String>> {
     match (env(TOKEN), env(USER), env(PASSWORD)) {
         (None, None, None) => Ok(None),
         (Some(token), None, None) => Ok(Some(format!("Bearer {}", token.trim()))),
-        (None, Some(user), Some(password)) => Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))),
+        (None, Some(user), Some(password)) => {
+            Ok(Some(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))))
+        }
         (Some(_), ..) => Err(Error::config(format!("set {TOKEN}, or {USER} and {PASSWORD}, not both"))),
         (None, Some(_), None) => Err(Error::config(format!("{USER} is set, and {PASSWORD} is not"))),
         (None, None, Some(_)) => Err(Error::config(format!("{PASSWORD} is set, and {USER} is not"))),

@@ -92,7 +92,8 @@ fn warn_of_open_secrets(layers: &Layers, config: &Config) {
         (_, Origin::File(file)) => Some(file.as_path()),
         _ => None,
     });
-    let files: std::collections::BTreeSet<&Path> = hashes.chain(config.tls.as_ref().map(|tls| tls.key.as_path())).collect();
+    let files: std::collections::BTreeSet<&Path> =
+        hashes.chain(config.tls.as_ref().map(|tls| tls.key.as_path())).collect();
     for file in files {
         if std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0) {
             tracing::warn!(file = %file.display(), "others than its owner can read this file's secrets; chmod 600 it");

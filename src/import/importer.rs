@@ -451,12 +451,7 @@ fn time_app_id(app_id: &str) -> String {
     format!("{app_id}/time")
 }
 
-fn decode_request(
-    (request, permit): Waiting,
-    time: i64,
-    max_future_micros: i64,
-    principal: Option<&str>,
-) -> Decoded {
+fn decode_request((request, permit): Waiting, time: i64, max_future_micros: i64, principal: Option<&str>) -> Decoded {
     let meta = RequestMeta {
         ingest_time: time,
         latest_time: time.saturating_add(max_future_micros),

@@ -37,7 +37,8 @@ impl GrpcDoor {
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         });
         self.grpc.ready().await.map_err(|error| Refusal::no_answer(error.to_string()))?;
-        let request = Request::from_parts(MetadataMap::from_headers(self.headers.clone()), Extensions::default(), request);
+        let request =
+            Request::from_parts(MetadataMap::from_headers(self.headers.clone()), Extensions::default(), request);
         let answer = self.grpc.unary(request, path, EncodedCodec).await;
         answer.map(|response| response.into_inner().into()).map_err(|status| Refusal::from_status(&status))
     }

@@ -10,7 +10,7 @@
 //!      --> run on the query runtime --> bounded channel --> the caller's stream
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ use super::lookup::MapLookupPlanner;
 use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
+use super::placeholders::{parameter_types, write_out_lists};
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
 use super::scan_report::ScanReports;
@@ -103,6 +104,8 @@ struct Logical {
     state: SessionState,
     orders: ViewOrders,
     promoted: Vec<Promoted>,
+    /// The parameters that stand for lists.
+    lists: BTreeSet<usize>,
 }
 
 /// What turns text into a plan.
@@ -409,7 +412,7 @@ impl Planner {
         meter: &Arc<ScanMeter>,
     ) -> Result<SendableRecordBatchStream> {
         let reports = Arc::default();
-        let Logical { plan, state, orders, promoted } = self.plan(pinned, &question, meter, &reports).await?;
+        let Logical { plan, state, orders, promoted, .. } = self.plan(pinned, &question, meter, &reports).await?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
         let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
         let plan = if question.params.is_empty() {
@@ -430,11 +433,8 @@ impl Planner {
     async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
         let reports = Arc::default();
         let meter = Arc::new(ScanMeter::new(None));
-        let plan = self.plan(pinned, &question, &meter, &reports).await?.plan;
-        let types = plan.get_parameter_types().map_err(from_datafusion)?;
-        let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-        let count = types.keys().filter_map(number).max().unwrap_or(0);
-        let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
+        let Logical { plan, lists, .. } = self.plan(pinned, &question, &meter, &reports).await?;
+        let parameters = parameter_types(&plan, &lists).map_err(from_datafusion)?;
         let schema = if estimated(&question.sql).is_some() {
             reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
         } else {
@@ -451,7 +451,8 @@ impl Planner {
         meter: &Arc<ScanMeter>,
         reports: &Arc<ScanReports>,
     ) -> Result<Logical> {
-        let statement = self.statement(&question.sql)?;
+        let mut statement = self.statement(&question.sql)?;
+        let lists = write_out_lists(&mut statement, &question.params);
         let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
         let state = self.session_over(pinned, meter, reports)?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
@@ -468,7 +469,7 @@ impl Planner {
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
         let plan = state.statement_to_plan(statement).await.map_err(|error| names.explain(error))?;
         check_read_only(&plan)?;
-        Ok(Logical { plan, state, orders, promoted })
+        Ok(Logical { plan, state, orders, promoted, lists })
     }
 
     fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {

@@ -66,7 +66,8 @@ async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next
         return next.run(request).await;
     }
     let known = principal(&gate.users, request.headers()).await;
-    let allowed = known.and_then(|principal| gate.role.map_or(Ok(()), |role| principal.require(role)).map(|()| principal));
+    let allowed =
+        known.and_then(|principal| gate.role.map_or(Ok(()), |role| principal.require(role)).map(|()| principal));
     match allowed {
         Ok(principal) => {
             request.extensions_mut().insert(principal);
@@ -90,9 +91,12 @@ pub(super) async fn principal(users: &Users, headers: &HeaderMap) -> Result<Prin
     let refused = |why: &str| Error::new(ErrorKind::Unauthenticated, why);
     let mut shown = headers.get_all(header::AUTHORIZATION).iter();
     let (Some(value), None) = (shown.next(), shown.next()) else {
-        return Err(refused("show who asks: one Authorization header, Bearer with a token or Basic with a name and password"));
+        return Err(refused(
+            "show who asks: one Authorization header, Bearer with a token or Basic with a name and password",
+        ));
     };
-    let unknown = || refused("the Authorization header is neither Bearer with a token nor Basic with a name and password");
+    let unknown =
+        || refused("the Authorization header is neither Bearer with a token nor Basic with a name and password");
     let (scheme, rest) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(unknown)?;
     if scheme.eq_ignore_ascii_case("bearer") {
         users.by_token(rest.trim()).await

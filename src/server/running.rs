@@ -15,7 +15,7 @@ use super::authenticate::Gate;
 use super::door::{Door, Protocol};
 use super::life::Life;
 use super::otlp::{self, Intake};
-use super::postgres::PostgresDoor;
+use super::postgres::{self, PostgresDoor};
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use super::tls::Tls;
@@ -89,7 +89,8 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         door.serve(routes, Protocol::Http1, &life);
     }
     if let Some(door) = postgres {
-        let own = Arc::new(PostgresDoor::new(service, users, None, life.stopping().clone()));
+        let (users, tls) = (Arc::clone(&settings.users), door.tls(postgres::ALPN));
+        let own = Arc::new(PostgresDoor::new(service, users, tls, life.stopping().clone()));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     Ok(Running { addresses, life })

@@ -116,7 +116,8 @@ fn bait(folder: &Path) {
     use parquet::arrow::ArrowWriter;
     let column: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::StringArray::from(vec![SECRET]));
     let batch = arrow::array::RecordBatch::try_from_iter([("a", column)]).unwrap();
-    let mut writer = ArrowWriter::try_new(std::fs::File::create(folder.join("f.parquet")).unwrap(), batch.schema(), None);
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(folder.join("f.parquet")).unwrap(), batch.schema(), None);
     let writer = writer.as_mut().unwrap();
     writer.write(&batch).unwrap();
     writer.finish().unwrap();

@@ -134,7 +134,8 @@ fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
             StatusCode::OK => Outcome::Done,
             StatusCode::NOT_FOUND if ["/nowhere", "/v1/sql/cancel"].contains(&path) => Outcome::Done,
             StatusCode::UNAUTHORIZED => {
-                let ways: Vec<_> = headers.get_all("www-authenticate").iter().map(|way| way.to_str().unwrap()).collect();
+                let ways: Vec<_> =
+                    headers.get_all("www-authenticate").iter().map(|way| way.to_str().unwrap()).collect();
                 assert!(ways.iter().any(|way| way.starts_with("Bearer realm=")), "{what}: {ways:?}");
                 assert!(ways.iter().any(|way| way.starts_with("Basic realm=")), "{what}: {ways:?}");
                 refusal(&text, server.http() == door, "credentials");
@@ -171,12 +172,7 @@ fn ask_grpc<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
         }
         let url = server.otlp_grpc();
         let answer = match what {
-            "logs" => LogsServiceClient::connect(url)
-                .await
-                .unwrap()
-                .export(with(shown, logs(1)))
-                .await
-                .map(drop),
+            "logs" => LogsServiceClient::connect(url).await.unwrap().export(with(shown, logs(1))).await.map(drop),
             "spans" => TraceServiceClient::connect(url)
                 .await
                 .unwrap()
@@ -320,7 +316,13 @@ async fn pages_of_other_sites_may_not_use_what_a_browser_remembers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_seen_and_cancelled_by_its_own_principal_and_by_admins() {
-    let two = everyone() + &everyone().replace("query-", "other-").split("[[auth").filter(|entry| entry.contains("other-")).map(|entry| format!("[[auth{entry}")).collect::<String>();
+    let two = everyone()
+        + &everyone()
+            .replace("query-", "other-")
+            .split("[[auth")
+            .filter(|entry| entry.contains("other-"))
+            .map(|entry| format!("[[auth{entry}"))
+            .collect::<String>();
     let home = Home::new(&two);
     let server = home.serve();
     let url = server.http();
@@ -493,12 +495,13 @@ async fn plaintext_for_other_machines_is_spoken_where_it_was_asked_for() {
 fn costly(name: &str) -> (String, String) {
     let params = argon2::Params::new(64 * 1024, 3, 1, None).unwrap();
     let token = format!("tst_{name}_{}", "ab".repeat(32));
-    let hash: argon2::password_hash::phc::PasswordHash = argon2::password_hash::PasswordHasher::hash_password_with_salt(
-        &argon2::Argon2::from(params),
-        token.as_bytes(),
-        b"saltsaltsaltsalt",
-    )
-    .unwrap();
+    let hash: argon2::password_hash::phc::PasswordHash =
+        argon2::password_hash::PasswordHasher::hash_password_with_salt(
+            &argon2::Argon2::from(params),
+            token.as_bytes(),
+            b"saltsaltsaltsalt",
+        )
+        .unwrap();
     (token, format!("[[auth.token]]\nname = \"{name}\"\nhash = \"{hash}\"\nroles = [\"ingest\"]\n"))
 }
 

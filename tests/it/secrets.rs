@@ -73,7 +73,9 @@ async fn no_secret_shows_anywhere() {
         &["sql", "--connect", "http://127.0.0.1:1", "select 1"],
         &["sql", "--lake", "nowhere", "select 1"],
     ] {
-        for (name, value) in [("TELESTRATA_TOKEN", &right), ("TELESTRATA_TOKEN", &wrong), ("TELESTRATA_PASSWORD", &right)] {
+        for (name, value) in
+            [("TELESTRATA_TOKEN", &right), ("TELESTRATA_TOKEN", &wrong), ("TELESTRATA_PASSWORD", &right)]
+        {
             let mut command = crate::support::server::telestrata();
             let output = command.current_dir(home.path()).args(args).env(name, value).env("TELESTRATA_LOG", "trace");
             let output = output.output().unwrap();
@@ -84,14 +86,17 @@ async fn no_secret_shows_anywhere() {
     // A configuration that is wrong in every entry, one at a time.
     for line in config.lines().filter(|line| line.contains(" = ")) {
         let (key, _) = line.split_once(" = ").unwrap();
-        for broken in [line.replace(key, "other"), line.replacen('"', "", 1), line.replace("\"]", "x\"]"), line.replace('$', "")] {
+        for broken in
+            [line.replace(key, "other"), line.replacen('"', "", 1), line.replace("\"]", "x\"]"), line.replace('$', "")]
+        {
             if broken == line {
                 continue;
             }
             let file = home.path().join("broken.toml");
             std::fs::write(&file, config.replacen(line, &broken, 1)).unwrap();
             let mut command = Command::new(env!("CARGO_BIN_EXE_telestrata"));
-            let output = command.current_dir(home.path()).args(["config", "show", "--config"]).arg(&file).output().unwrap();
+            let output =
+                command.current_dir(home.path()).args(["config", "show", "--config"]).arg(&file).output().unwrap();
             assert!(!output.status.success(), "{key}: {broken}");
             let text = [output.stdout, output.stderr].concat();
             shown.push((format!("broken {key}"), String::from_utf8_lossy(&text).into_owned()));

@@ -50,17 +50,20 @@ async fn an_sdk_sends_with_a_token_over_tls_and_not_with_a_wrong_one(#[case] pro
     let certificate = authority.file();
     let send = async |token: &str| {
         let headers = format!("authorization=Bearer%20{token}");
-        let env =
-            [("OTEL_EXPORTER_OTLP_HEADERS", &*headers), ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.to_str().unwrap())];
+        let env = [
+            ("OTEL_EXPORTER_OTLP_HEADERS", &*headers),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.to_str().unwrap()),
+        ];
         let mut sender = Sdk::Python.start_in(&env, "numbered", protocol, "gzip", &endpoint, "tls");
         sender.go().await;
         assert_eq!(sender.line().await.as_deref(), Some("done"));
         sender.end().await.1
     };
     let client = client(&authority);
-    for (token, says) in
-        [(token("admin").replace("5e", "5f"), ["UNAUTHENTICATED", "401"]), (token("query"), ["PERMISSION_DENIED", "403"])]
-    {
+    for (token, says) in [
+        (token("admin").replace("5e", "5f"), ["UNAUTHENTICATED", "401"]),
+        (token("query"), ["PERMISSION_DENIED", "403"]),
+    ] {
         let said = send(&token).await;
         assert!(says.iter().any(|part| said.contains(part)), "{said}");
         assert!(!said.to_lowercase().contains("retry"), "a refusal is not sent again: {said}");
@@ -74,14 +77,28 @@ async fn an_sdk_sends_with_a_token_over_tls_and_not_with_a_wrong_one(#[case] pro
 }
 
 fn curl(authority: &Authority, args: &[&str]) -> Output {
-    Command::new("curl").args(["--silent", "--show-error", "--max-time", "60", "--cacert"]).arg(authority.file()).args(args).output().unwrap()
+    Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "60", "--cacert"])
+        .arg(authority.file())
+        .args(args)
+        .output()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_door_agrees_on_its_protocol_and_speaks_nothing_in_plaintext() {
     let (_home, authority, server) = server(&HERE, false);
     let api = format!("https://{}", server.address("http"));
-    let answer = curl(&authority, &["--user", &format!("query-user:{}", password("query")), "--data", "select 1 as one", &format!("{api}/v1/sql")]);
+    let answer = curl(
+        &authority,
+        &[
+            "--user",
+            &format!("query-user:{}", password("query")),
+            "--data",
+            "select 1 as one",
+            &format!("{api}/v1/sql"),
+        ],
+    );
     assert_eq!(String::from_utf8_lossy(&answer.stdout), r#"[{"one":1}]"#, "{answer:?}");
     // curl offers HTTP/2 as well; what was agreed on is told.
     let version = |url: &str, door: &str| {
@@ -92,7 +109,8 @@ async fn each_door_agrees_on_its_protocol_and_speaks_nothing_in_plaintext() {
     assert_eq!(version("--http2", &format!("https://{}/", server.address("otlp_http"))), "1.1");
     assert_eq!(version("--http2", &format!("https://{}/", server.address("otlp_grpc"))), "2");
     // Not trusted by default.
-    let untrusting = Command::new("curl").args(["--silent", "--show-error", &format!("{api}/healthz")]).output().unwrap();
+    let untrusting =
+        Command::new("curl").args(["--silent", "--show-error", &format!("{api}/healthz")]).output().unwrap();
     assert_eq!(untrusting.status.code(), Some(60), "{untrusting:?}");
     for door in ["http", "otlp_http", "otlp_grpc"] {
         let mut stream = TcpStream::connect(server.address(door)).unwrap();
@@ -140,7 +158,8 @@ async fn our_own_verbs_come_over_tls_with_credentials() {
     std::fs::write(home.path().join("logs.jsonl"), numbered_logs("shop", 0..7, DAY)).unwrap();
     let output = verb(&home, &["import", "--connect", &url, "logs.jsonl"], Some(&ca), &as_token);
     assert!(output.status.success(), "{}", said(&output));
-    let count = ["sql", "--connect", &url, "select count(*) as n, max(ingest_principal) as who from logs", "--format", "csv"];
+    let count =
+        ["sql", "--connect", &url, "select count(*) as n, max(ingest_principal) as who from logs", "--format", "csv"];
     for env in [&as_token[..], &as_user[..]] {
         let output = verb(&home, &count, Some(&ca), env);
         assert!(output.status.success() && said(&output).contains("7,admin-token"), "{}", said(&output));
@@ -203,16 +222,22 @@ async fn an_export_goes_to_another_server_with_its_token() {
     assert!(from.verb("import").arg(home.path().join("logs.jsonl")).output().unwrap().status.success());
     let to = format!("https://{}", server.address("otlp_http"));
     let lake = from.lake();
-    let args = ["export", "--lake", lake.to_str().unwrap(), "--table", "logs", "--to", &to, "--protocol", "http/protobuf"];
+    let args =
+        ["export", "--lake", lake.to_str().unwrap(), "--table", "logs", "--to", &to, "--protocol", "http/protobuf"];
     let headers = format!("authorization=Bearer%20{}", token("ingest"));
     let output = verb(&home, &args, Some(&authority.file()), &[("OTEL_EXPORTER_OTLP_HEADERS", &headers)]);
     assert!(output.status.success(), "{}", said(&output));
-    let stored = rows(&client(&authority), &server, "select count(*) as n, max(ingest_principal) as who from logs").await;
+    let stored =
+        rows(&client(&authority), &server, "select count(*) as n, max(ingest_principal) as who from logs").await;
     assert_eq!(stored[0], serde_json::json!({"n": 5, "who": "ingest-token"}));
     let output = verb(&home, &args, Some(&authority.file()), &[]);
     assert!(!output.status.success() && said(&output).contains("401"), "{}", said(&output));
     let output = verb(&home, &args, Some(&authority.file()), &[("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")]);
-    assert!(said(&output).contains("OTEL_EXPORTER_OTLP_HEADERS") && !said(&output).contains("hunter2"), "{}", said(&output));
+    assert!(
+        said(&output).contains("OTEL_EXPORTER_OTLP_HEADERS") && !said(&output).contains("hunter2"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]

@@ -80,12 +80,7 @@ async fn export(
     }
 }
 
-async fn take(
-    signal: Signal,
-    intake: &Intake,
-    principal: Principal,
-    request: Request,
-) -> Result<IngestReply, Status> {
+async fn take(signal: Signal, intake: &Intake, principal: Principal, request: Request) -> Result<IngestReply, Status> {
     let (head, body) = request.into_parts();
     let Some(named) = named_compression(&head.headers) else {
         intake.count_unsupported(signal);

@@ -34,8 +34,8 @@ const MAX_SESSIONS: usize = 256;
 /// Time from the first byte to the end of the login.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 
-/// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
-const ALPN: &[u8] = b"postgresql";
+/// The protocol's name in TLS, which a client that begins with TLS must offer (PostgreSQL 17, "SSL Session Encryption").
+pub(in crate::server) const ALPN: &[u8] = b"postgresql";
 
 /// Codes in the place of a protocol's version.
 const CANCEL: i32 = 80_877_102;
@@ -67,18 +67,14 @@ enum First {
 }
 
 impl PostgresDoor {
-    /// A door whose clients log in as `users`, over TLS where there is a configuration for it, until `stopping`.
+    /// A door whose clients log in as `users`, over TLS where there is a configuration for it that says [`ALPN`], until `stopping`.
     pub(in crate::server) fn new(
         service: Arc<QueryService>,
         users: Arc<Users>,
         tls: Option<Arc<rustls::ServerConfig>>,
         stopping: CancellationToken,
     ) -> Self {
-        let tls = tls.map(|config| {
-            let mut config = rustls::ServerConfig::clone(&config);
-            config.alpn_protocols = vec![ALPN.to_vec()];
-            TlsAcceptor::from(Arc::new(config))
-        });
+        let tls = tls.map(TlsAcceptor::from);
         let sessions = Semaphore::new(MAX_SESSIONS);
         Self { service, users, tls, keys: Arc::default(), sessions, stopping }
     }
@@ -180,6 +176,7 @@ impl PostgresDoor {
         let session = Session::new(wire, Arc::clone(&self.service), principal, &self.keys, &startup);
         let (wire, refusal) = session.run(&startup, &self.stopping).await;
         match refusal {
+            Some(refusal) if refusal.is_violation() => end_unread(wire, &refusal).await,
             Some(refusal) => end(wire, &refusal).await,
             None => wire.close().await,
         }
@@ -195,6 +192,13 @@ pub(super) fn stopped() -> Refusal {
 async fn end(mut wire: Wire, refusal: &Refusal) {
     if wire.put(&refusal.fatal()).is_ok() {
         wire.close().await;
+    }
+}
+
+/// The same where the client may have sent more than was read: a reset in answer to it could destroy the error.
+async fn end_unread(mut wire: Wire, refusal: &Refusal) {
+    if wire.put(&refusal.fatal()).is_ok() && wire.flush().await.is_ok() {
+        wire.drain().await;
     }
 }
 

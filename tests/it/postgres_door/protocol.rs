@@ -152,6 +152,23 @@ async fn what_is_refused_has_its_code_and_place(#[case] sql: &str, #[case] code:
     assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
+/// Types that the client does not give follow from the query.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_have_the_types_that_their_places_tell() {
+    let (_home, server) = server().await;
+    let client = connect(&server).await;
+    let sql = "SELECT $1::bigint + 1 AS sum, count(*) AS n FROM logs WHERE body = ANY($2) AND severity_number <> ALL($3)";
+    let statement = client.prepare(sql).await.unwrap();
+    assert_eq!(statement.params(), [Type::INT8, Type::TEXT_ARRAY, Type::INT4_ARRAY]);
+    let row = client.query_one(&statement, &[&41_i64, &vec!["log 1", "log 2", "none"], &vec![1_i32]]).await.unwrap();
+    assert_eq!((row.get::<_, i64>("sum"), row.get::<_, i64>("n")), (42, 2));
+    let none: Vec<&str> = Vec::new();
+    let row = client.query_one(&statement, &[&41_i64, &none, &vec![1_i32]]).await.unwrap();
+    assert_eq!(row.get::<_, i64>("n"), 0);
+    let rows = client.query("SELECT body FROM logs ORDER BY time, body LIMIT $1 OFFSET $2", &[&3_i64, &1_i64]).await;
+    assert_eq!(rows.unwrap().len(), 3);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_value_names_its_parameter() {
     let (_home, server) = server().await;
