@@ -1,25 +1,23 @@
 //! `telestrata tables`: what a lake holds, and the views, macros and system tables to ask it by.
 
-use std::fmt::Write as _;
-
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Done;
-use super::args::LakeArgs;
 use super::render::{Align, Layout, listing};
 use super::say::say;
-use super::target::LocalLake;
+use super::target::{LocalLake, Server, TargetArgs};
+use crate::config::Config;
 use crate::error::Result;
 use crate::lake::{DerivedFile, DerivedTable, LakeRoot};
 use crate::model::signal::Signal;
-use crate::query::{SYSTEM_SCHEMA, SystemTable};
+use crate::query::{self, Pinned};
 use crate::trace_index;
 
 #[derive(Debug, Args)]
 pub(super) struct Tables {
     #[command(flatten)]
-    lake: LakeArgs,
+    target: TargetArgs,
 
     /// Print JSON
     #[arg(long)]
@@ -28,70 +26,66 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) async fn run(self) -> Result<Done> {
-        let mut text = String::new();
-        let config = self.lake.load()?;
-        let lake = LocalLake::new(&config)?;
-        let mut rows = Vec::new();
-        for (signal, state) in lake.tables(&Signal::ALL).await? {
-            let files = state.snapshot.files();
-            let dates: Vec<&str> = files.iter().filter_map(|file| file.date.as_deref()).collect();
-            rows.push(json!({
-                "name": signal.table(),
-                "kind": "table",
-                "rows": files.iter().filter_map(|file| file.rows).sum::<u64>(),
-                "files": files.len(),
-                "bytes": files.bytes(),
-                "first_date": dates.iter().min(),
-                "last_date": dates.iter().max(),
-                "version": state.snapshot.version(),
-                "columns": state.snapshot.schema().fields().len(),
-            }));
-        }
-        rows.extend(index_row(&config.lake).await);
-        let views = config.views.iter().map(|object| {
-            let kind = if object.parameters.is_some() { "macro" } else { "view" };
-            json!({ "name": object.name, "kind": kind, "usage": object.usage(), "description": object.summary() })
-        });
-        let system = SystemTable::ALL.into_iter().map(|table| {
-            let name = format!("{SYSTEM_SCHEMA}.{}", table.name());
-            json!({ "name": name, "kind": "system", "usage": name, "description": table.summary() })
-        });
+        let entries = match &self.target.connect {
+            Some(url) => of_server(url).await?,
+            None => of_lake(&self.target.lake.load()?).await?,
+        };
         if self.json {
-            let all: Vec<_> = rows.into_iter().chain(views).chain(system).collect();
-            _ = writeln!(text, "{}", serde_json::Value::Array(all));
-            say(&text)?;
-            return Ok(Done::Wholly);
+            say(&format!("{}\n", Value::Array(entries)))?;
+        } else {
+            say(&for_people(&entries))?;
         }
-        let width = Layout::of_stdout().width;
-        let mut lines = vec![["table", "rows", "files", "size", "dates"].map(str::to_owned)];
-        lines.extend(rows.iter().map(|row| {
-            let cell = |key: &str| row.get(key).and_then(serde_json::Value::as_str).unwrap_or("-");
-            let number = |key: &str| row.get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
-            [
-                cell("name").to_owned(),
-                number("rows").to_string(),
-                number("files").to_string(),
-                bytesize::ByteSize(number("bytes")).to_string(),
-                format!("{} to {}", cell("first_date"), cell("last_date")),
-            ]
-        }));
-        text.push_str(&listing([Align::Left, Align::Right, Align::Right, Align::Right, Align::Left], &lines, width));
-        let mut lines = vec![["view", ""].map(str::to_owned)];
-        lines.extend(config.views.iter().map(|object| [object.usage().to_owned(), object.summary().to_owned()]));
-        text.push('\n');
-        text.push_str(&listing([Align::Left, Align::Left], &lines, width));
-        let mut lines = vec![["system table", ""].map(str::to_owned)];
-        let row = |table: SystemTable| [format!("{SYSTEM_SCHEMA}.{}", table.name()), table.summary().to_owned()];
-        lines.extend(SystemTable::ALL.map(row));
-        text.push('\n');
-        text.push_str(&listing([Align::Left, Align::Left], &lines, width));
-        say(&text)?;
         Ok(Done::Wholly)
     }
 }
 
+/// The server's own list, without its trace index, which is a matter of its files.
+async fn of_server(url: &str) -> Result<Vec<Value>> {
+    Server::new(url)?.get_json("/v1/tables").await?.as_array().cloned().ok_or_else(|| {
+        crate::error::Error::unavailable(format!("{url} did not answer with a list; is it a telestrata server?"))
+    })
+}
+
+async fn of_lake(config: &Config) -> Result<Vec<Value>> {
+    let lake = LocalLake::new(config)?;
+    let pinned = Pinned(lake.tables(&Signal::ALL).await?);
+    let mut entries: Vec<Value> = query::listing(&pinned, &config.views).iter().map(|listed| json!(listed)).collect();
+    if let Some(index) = index_row(&config.lake).await {
+        entries.insert(pinned.0.len(), index);
+    }
+    Ok(entries)
+}
+
+fn for_people(entries: &[Value]) -> String {
+    let of = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let number = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_u64).unwrap_or(0);
+    let of_kinds =
+        |kinds: &'static [&str]| entries.iter().filter(move |entry| kinds.contains(&of(entry, "kind").as_str()));
+    let width = Layout::of_stdout().width;
+    let mut lines = vec![["table", "rows", "in memory", "files", "size", "dates"].map(str::to_owned)];
+    lines.extend(of_kinds(&["table", "index"]).map(|entry| {
+        [
+            of(entry, "name"),
+            number(entry, "rows").to_string(),
+            number(entry, "hot_rows").to_string(),
+            number(entry, "files").to_string(),
+            bytesize::ByteSize(number(entry, "bytes")).to_string(),
+            format!("{} to {}", of(entry, "first_date"), of(entry, "last_date")),
+        ]
+    }));
+    let right = Align::Right;
+    let mut text = listing([Align::Left, right, right, right, right, Align::Left], &lines, width);
+    for (title, kinds) in [("view", &["view", "macro"] as &[_]), ("system table", &["system"])] {
+        let mut lines = vec![[title, ""].map(str::to_owned)];
+        lines.extend(of_kinds(kinds).map(|entry| [of(entry, "usage"), of(entry, "description")]));
+        text.push('\n');
+        text.push_str(&listing([Align::Left, Align::Left], &lines, width));
+    }
+    text
+}
+
 /// The trace index, where there is one. It is no part of what is stored, so that what is wrong with it is said and no more.
-async fn index_row(lake: &LakeRoot) -> Option<serde_json::Value> {
+async fn index_row(lake: &LakeRoot) -> Option<Value> {
     let snapshot = match DerivedTable::new(lake, trace_index::TABLE) {
         Ok(table) => table.load().await,
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 
 use super::arrow_ipc::ArrowIpc;
-use super::columns::{with_plain_types, with_unique_names, written_batch};
+use super::columns::{sent_parquet_schema, sent_schema, with_unique_names, written_batch};
 use super::delimited::Delimited;
 use super::format::Format;
 use super::json::Json;
@@ -44,10 +44,10 @@ impl Encoder {
     /// # Errors
     /// `Invalid` for a column that the format can't hold.
     pub fn new(format: Format, schema: &SchemaRef) -> Result<Self> {
-        let names = with_unique_names(schema);
         let schema = match format {
-            Format::Json | Format::Ndjson | Format::Csv | Format::Tsv => names,
-            Format::Arrow | Format::Parquet => with_plain_types(&names),
+            Format::Json | Format::Ndjson | Format::Csv | Format::Tsv => with_unique_names(schema),
+            Format::Arrow => sent_schema(schema),
+            Format::Parquet => sent_parquet_schema(schema).map_err(|error| cannot_write(format, error.into()))?,
         };
         let writer = match format {
             Format::Json => Ok(Writer::Json(Json::array())),

@@ -21,6 +21,18 @@ impl Format {
     /// Every format.
     pub const ALL: [Self; 6] = [Self::Json, Self::Ndjson, Self::Csv, Self::Tsv, Self::Arrow, Self::Parquet];
 
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Tsv => "tsv",
+            Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
+        }
+    }
+
     /// The media type, without parameters.
     pub const fn media_type(self) -> &'static str {
         match self {

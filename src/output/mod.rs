@@ -16,6 +16,7 @@ mod format;
 mod json;
 mod parquet;
 
+pub(crate) use columns::{sent_schema, written_batch as sent_batch};
 pub use encoder::Encoder;
 pub use format::Format;
 pub(crate) use json::value_options;

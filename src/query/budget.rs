@@ -39,20 +39,51 @@ pub struct QueryBudget {
     pub span_slack: Duration,
 }
 
+/// What the one who asks allows a query, within the budget.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Time, where it is less than the budget's.
+    pub max_time: Option<Duration>,
+    /// Rows of the result, where they are fewer than the budget's.
+    pub max_rows: Option<u64>,
+}
+
 impl QueryBudget {
+    /// Refuses limits that the budget does not hold.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the limit and the budget.
+    pub(super) fn check(&self, limits: &Limits) -> Result<(), Error> {
+        if limits.max_time.is_some_and(|time| time > self.max_time) {
+            let max = humantime::format_duration(self.max_time);
+            return Err(Error::invalid(format!("max_time is more than [query] max_time, {max}; ask for less")));
+        }
+        if let (Some(asked), Some(max)) = (limits.max_rows, self.max_rows)
+            && asked > max
+        {
+            return Err(Error::invalid(format!("max_rows is more than [query] max_rows, {max}; ask for fewer")));
+        }
+        Ok(())
+    }
+
+    /// The time that a query has.
+    pub(super) fn time(&self, limits: &Limits) -> Duration {
+        limits.max_time.unwrap_or(self.max_time)
+    }
+
     /// What a query that ran too long is told.
-    pub(super) fn out_of_time(&self) -> Error {
-        exceeded(format!(
-            "the query ran longer than [query] max_time, {}; bound it by time or service, or raise max_time",
-            humantime::format_duration(self.max_time)
-        ))
+    pub(super) fn out_of_time(&self, limits: &Limits) -> Error {
+        let time = humantime::format_duration(self.time(limits));
+        let whose = if limits.max_time.is_some() { "its own max_time" } else { "[query] max_time" };
+        exceeded(format!("the query ran longer than {whose}, {time}; bound it by time or service, or raise max_time"))
     }
 
     /// What a query whose result has so many rows is told; `None` where it may have them.
-    pub(super) fn too_many_rows(&self, rows: u64) -> Option<Error> {
-        let max = self.max_rows.filter(|max| rows > *max)?;
+    pub(super) fn too_many_rows(&self, limits: &Limits, rows: u64) -> Option<Error> {
+        let max = limits.max_rows.or(self.max_rows).filter(|max| rows > *max)?;
+        let whose = if limits.max_rows.is_some() { "its own max_rows" } else { "[query] max_rows" };
         Some(exceeded(format!(
-            "the result has more rows than [query] max_rows, {max}; add a LIMIT, aggregate, or raise max_rows"
+            "the result has more rows than {whose}, {max}; add a LIMIT, aggregate, or raise max_rows"
         )))
     }
 }

@@ -27,7 +27,7 @@ use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -42,7 +42,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::asked::{as_view, bound_views};
 use super::asof_join::with_asof_joins;
-use super::budget::{QueryBudget, QueryMemory, ScanMeter};
+use super::budget::{Limits, QueryBudget, QueryMemory, ScanMeter};
+use super::described::{Described, Listed, listing};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
@@ -50,11 +51,12 @@ use super::lookup::MapLookupPlanner;
 use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
+use super::pg_catalog::{CatalogueQuery, PgCatalog, Told, rewrite_ordinary, shown_rows, shown_schema};
 use super::placeholders::{parameter_types, write_out_lists};
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
 use super::scan_report::ScanReports;
-use super::sql_objects::SqlObjects;
+use super::sql_objects::{SqlObject, SqlObjects};
 use super::statement::{estimated, parse};
 use super::suggest::{Names, known_promoted};
 use super::system::{SYSTEM_SCHEMA, SystemTables};
@@ -117,6 +119,7 @@ struct Planner {
     objects: Arc<SqlObjects>,
     system: SystemTables,
     state: SessionState,
+    catalogue: PgCatalog,
 }
 
 /// A query and how its text is meant.
@@ -128,6 +131,10 @@ pub struct Question {
     pub params: Vec<ScalarValue>,
     /// Whose SQL it is.
     pub dialect: Dialect,
+    /// Who asks, for `current_user`; `None` where it is nobody in particular.
+    pub user: Option<String>,
+    /// What it may use, within the budget.
+    pub limits: Limits,
 }
 
 /// Whose SQL a text is.
@@ -141,6 +148,11 @@ pub enum Dialect {
 }
 
 impl Question {
+    /// Who asks, by a name that a client can be shown.
+    fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or(CATALOG)
+    }
+
     /// A query in this program's SQL, without parameters.
     pub fn new(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), ..Self::default() }
@@ -158,6 +170,21 @@ pub struct Prepared {
 
 /// Told how a query ended.
 pub type OnEnd = Box<dyn FnOnce(Result<(), &Error>) + Send>;
+
+/// A table or view that queries may name.
+#[derive(Debug, Clone)]
+pub struct CatalogueTable {
+    /// Its catalog.
+    pub catalog: &'static str,
+    /// Its schema.
+    pub schema: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Whether it is a view.
+    pub is_view: bool,
+    /// Its columns.
+    pub columns: SchemaRef,
+}
 
 /// Who watches over a running query.
 #[derive(Default)]
@@ -236,7 +263,8 @@ impl QueryEngine {
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
         let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
-        let planner = Planner { root, stores, index, objects, system, state };
+        let catalogue = PgCatalog::default();
+        let planner = Planner { root, stores, index, objects, system, state, catalogue };
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
     }
 
@@ -255,14 +283,19 @@ impl QueryEngine {
     /// Plans and starts a query over the pinned tables.
     ///
     /// # Errors
-    /// `Invalid` with the position in the query, `Cancelled`, or what running it met.
+    /// `Invalid` with the position in the query, or for limits above the budget; `Cancelled`, or what running it met.
     pub async fn run(&self, pinned: Pinned, question: Question, supervision: Supervision) -> Result<QueryStream> {
-        let deadline = self.deadline();
+        let limits = question.limits;
+        let deadline = self.deadline(&limits);
         let meter = Arc::new(ScanMeter::new(self.budget.max_scan_bytes));
         let (planner, counted) = (Arc::clone(&self.planner), Arc::clone(&meter));
-        let planning = self.planned(deadline, async move { planner.start(pinned, question, &counted).await });
+        let planning = self.planned(&limits, deadline, async move { planner.start(pinned, question, &counted).await });
+        let allowed = self.budget.check(&limits);
         let planned = tokio::select! {
-            planned = planning => planned,
+            planned = async {
+                allowed?;
+                planning.await
+            } => planned,
             () = supervision.cancel.cancelled() => Err(cancelled(&supervision.id)),
         };
         let stream = match planned {
@@ -274,7 +307,7 @@ impl QueryEngine {
         };
         let schema = stream.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let allowance = Allowance { budget: self.budget.clone(), deadline, meter };
+        let allowance = Allowance { budget: self.budget.clone(), limits, deadline, meter };
         self.runtime.spawn(drive(stream, sender, allowance, supervision));
         let batches = futures::stream::unfold(Some(receiver), async |receiver| {
             let mut receiver = receiver?;
@@ -289,29 +322,72 @@ impl QueryEngine {
         Ok(QueryStream { schema, batches: batches.boxed() })
     }
 
-    /// Plans a query without running it; its parameters need no values.
+    /// Plans a query without running it; its parameters need no values. Where all have one, columns have their types.
     ///
     /// # Errors
     /// `Invalid` with the position in the query.
     pub async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
-        let planner = Arc::clone(&self.planner);
-        self.planned(self.deadline(), async move { planner.prepare(pinned, question).await }).await
+        let (planner, limits) = (Arc::clone(&self.planner), question.limits);
+        let deadline = self.deadline(&limits);
+        self.planned(&limits, deadline, async move { planner.prepare(pinned, question).await }).await
     }
 
-    fn deadline(&self) -> Instant {
+    /// Every table, view, macro and system table.
+    pub fn listing(&self, pinned: &Pinned) -> Vec<Listed> {
+        listing(pinned, &self.planner.objects)
+    }
+
+    /// What a table, view, macro or system table is, and its columns.
+    ///
+    /// # Errors
+    /// `NotFound`, with the name that was most likely meant; what planning a view met.
+    pub async fn describe(&self, pinned: Pinned, name: &str) -> Result<Described> {
+        let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
+        let Some(listed) = self.listing(&pinned).into_iter().find(|listed| listed.name == name) else {
+            let planner = &self.planner;
+            let names = Names { sql: "", state: &planner.state, objects: &planner.objects, promoted: &promoted };
+            return Err(Error::new(ErrorKind::NotFound, names.unknown_table(name)));
+        };
+        let (planner, limits, name) = (Arc::clone(&self.planner), Limits::default(), name.to_owned());
+        let object = planner.objects.named(&name);
+        let documentation = object.map(SqlObject::documentation);
+        if object.is_some_and(|object| object.parameters.is_some()) {
+            return Ok(Described::new(listed, documentation, None, &promoted));
+        }
+        let planning = async move { planner.columns_of(pinned, &name).await };
+        let schema = self.planned(&limits, self.deadline(&limits), planning).await?;
+        Ok(Described::new(listed, documentation, Some(&schema), &promoted))
+    }
+
+    /// Every table and view with its columns. All views are planned for it, once.
+    ///
+    /// # Errors
+    /// What planning met; a user's view that can't be planned is left out.
+    pub async fn catalogue(&self, pinned: Pinned) -> Result<Vec<CatalogueTable>> {
+        let planner = Arc::clone(&self.planner);
+        self.planned(
+            &Limits::default(),
+            self.deadline(&Limits::default()),
+            async move { planner.catalogue(pinned).await },
+        )
+        .await
+    }
+
+    fn deadline(&self, limits: &Limits) -> Instant {
         let now = Instant::now();
-        now.checked_add(self.budget.max_time).unwrap_or(now + FAR_AWAY)
+        now.checked_add(self.budget.time(limits)).unwrap_or(now + FAR_AWAY)
     }
 
     /// The outcome of planning, which is done on the query runtime and ends when nobody waits for it.
     async fn planned<T: Send + 'static>(
         &self,
+        limits: &Limits,
         deadline: Instant,
         planning: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         tokio::time::timeout_at(deadline, AbortOnDropHandle::new(self.runtime.spawn(planning)))
             .await
-            .map_err(|_| self.budget.out_of_time())?
+            .map_err(|_| self.budget.out_of_time(limits))?
             .map_err(|error| Error::internal("a query died while it was planned").with_source(error))?
     }
 }
@@ -330,6 +406,7 @@ enum Step {
 /// What is left to a running query.
 struct Allowance {
     budget: QueryBudget,
+    limits: Limits,
     deadline: Instant,
     meter: Arc<ScanMeter>,
 }
@@ -343,7 +420,7 @@ async fn drive(
 ) {
     let outcome = tokio::select! {
         outcome = tokio::time::timeout_at(allowance.deadline, give_rows(stream, &sender, &allowance)) => {
-            outcome.unwrap_or_else(|_| Err(allowance.budget.out_of_time()))
+            outcome.unwrap_or_else(|_| Err(allowance.budget.out_of_time(&allowance.limits)))
         }
         () = supervision.cancel.cancelled() => Err(cancelled(&supervision.id)),
         () = sender.closed() => return,
@@ -366,7 +443,7 @@ async fn give_rows(
         // What a file's reader said may have been reworded on its way here.
         let batch = batch.map_err(|error| allowance.meter.overdrawn().unwrap_or_else(|| from_datafusion(error)))?;
         rows += batch.num_rows() as u64;
-        if let Some(error) = allowance.budget.too_many_rows(rows) {
+        if let Some(error) = allowance.budget.too_many_rows(&allowance.limits, rows) {
             return Err(error);
         }
         if sender.send(Step::Rows(batch)).await.is_err() {
@@ -411,6 +488,9 @@ impl Planner {
         question: Question,
         meter: &Arc<ScanMeter>,
     ) -> Result<SendableRecordBatchStream> {
+        if let Some(query) = self.catalogue_query(&question).await? {
+            return self.start_catalogue(pinned, query, &question, meter).await;
+        }
         let reports = Arc::default();
         let Logical { plan, state, orders, promoted, .. } = self.plan(pinned, &question, meter, &reports).await?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
@@ -433,14 +513,108 @@ impl Planner {
     async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
         let reports = Arc::default();
         let meter = Arc::new(ScanMeter::new(None));
+        if let Some(query) = self.catalogue_query(&question).await? {
+            let parameters = vec![None; query.parameters()];
+            let (plan, _) = self.plan_catalogue(pinned, query, None, question.user(), &meter).await?;
+            return Ok(Prepared { schema: shown_schema(plan.schema().as_arrow()), parameters });
+        }
         let Logical { plan, lists, .. } = self.plan(pinned, &question, &meter, &reports).await?;
         let parameters = parameter_types(&plan, &lists).map_err(from_datafusion)?;
+        let count = parameters.len();
         let schema = if estimated(&question.sql).is_some() {
             reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
+        } else if question.params.is_empty() || question.params.len() < count {
+            Arc::clone(plan.schema().inner())
         } else {
+            // `SELECT $1` has the type of its value.
+            let plan = plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?;
             Arc::clone(plan.schema().inner())
         };
         Ok(Prepared { schema, parameters })
+    }
+
+    /// The columns of a table, view or system table, of which there is one.
+    async fn columns_of(&self, pinned: Pinned, name: &str) -> Result<SchemaRef> {
+        let (meter, reports) = (Arc::new(ScanMeter::new(None)), Arc::default());
+        let (state, mut orders) = (self.session_over(pinned, &meter, &reports)?, ViewOrders::new());
+        let views = vec![(name.to_owned(), Broken::IsAnError)];
+        self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
+        let (schema, table) = match name.split_once('.') {
+            Some((schema, table)) => (schema, table),
+            None => (SCHEMA, name),
+        };
+        let reference = TableReference::partial(schema, table);
+        let schema = state.schema_for_ref(reference).map_err(from_datafusion)?;
+        let provider = schema.table(table).await.map_err(from_datafusion)?;
+        let provider = provider.ok_or_else(|| Error::internal(format!("`{name}` is listed and not there")))?;
+        Ok(provider.schema())
+    }
+
+    async fn catalogue(&self, pinned: Pinned) -> Result<Vec<CatalogueTable>> {
+        let (meter, reports) = (Arc::new(ScanMeter::new(None)), Arc::default());
+        let state = self.session_over(pinned, &meter, &reports)?;
+        let views = self.objects.iter().filter(|object| object.parameters.is_none());
+        let views = views.map(|view| (view.name.to_string(), Broken::LeftOut)).collect();
+        self.plan_views(&state, views, &mut HashSet::new(), &mut ViewOrders::new()).await?;
+        let mut tables = Vec::new();
+        for schema in [SCHEMA, SYSTEM_SCHEMA, "information_schema"] {
+            let any = TableReference::full(CATALOG, schema, "any");
+            let provider = state.schema_for_ref(any).map_err(from_datafusion)?;
+            for name in provider.table_names() {
+                let Some(table) = provider.table(&name).await.map_err(from_datafusion)? else { continue };
+                let is_view = schema == SCHEMA && table.table_type() == TableType::View;
+                tables.push(CatalogueTable { catalog: CATALOG, schema, name, is_view, columns: table.schema() });
+            }
+        }
+        Ok(tables)
+    }
+
+    /// A question to PostgreSQL's catalogue, where it is one.
+    async fn catalogue_query(&self, question: &Question) -> Result<Option<CatalogueQuery>> {
+        match question.dialect {
+            Dialect::Own => Ok(None),
+            Dialect::Postgres => self.catalogue.query(&question.sql).await,
+        }
+    }
+
+    async fn start_catalogue(
+        &self,
+        pinned: Pinned,
+        query: CatalogueQuery,
+        question: &Question,
+        meter: &Arc<ScanMeter>,
+    ) -> Result<SendableRecordBatchStream> {
+        let params = Some(question.params.as_slice());
+        let (plan, state) = self.plan_catalogue(pinned, query, params, question.user(), meter).await?;
+        let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        let rows = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        let schema = shown_schema(&rows.schema());
+        let shown = Arc::clone(&schema);
+        let rows = rows.map(move |rows| shown_rows(&rows?, &shown));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+
+    async fn plan_catalogue(
+        &self,
+        pinned: Pinned,
+        query: CatalogueQuery,
+        params: Option<&[ScalarValue]>,
+        user: &str,
+        meter: &Arc<ScanMeter>,
+    ) -> Result<(LogicalPlan, SessionState)> {
+        let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
+        let state = self.session_over(pinned, meter, &Arc::default())?;
+        let told = Told::new(&state, &self.objects, &promoted).await?;
+        let made = async {
+            let views = told.views().map(|view| (view.name.to_string(), Broken::LeftOut)).collect();
+            self.plan_views(&state, views, &mut HashSet::new(), &mut ViewOrders::new()).await?;
+            told.all().await
+        };
+        let catalogue = self.catalogue.over(told.made_of(), made).await?;
+        let runtime = Arc::clone(state.runtime_env());
+        let (plan, state) = catalogue.plan(query, params, user, runtime).await?;
+        check_read_only(&plan)?;
+        Ok((plan, state))
     }
 
     /// The plan of a query, checked to be read-only.
@@ -453,6 +627,9 @@ impl Planner {
     ) -> Result<Logical> {
         let mut statement = self.statement(&question.sql)?;
         let lists = write_out_lists(&mut statement, &question.params);
+        if question.dialect == Dialect::Postgres {
+            rewrite_ordinary(&mut statement, question.user()).map_err(Error::invalid)?;
+        }
         let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
         let state = self.session_over(pinned, meter, reports)?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };

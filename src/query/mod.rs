@@ -4,6 +4,7 @@
 //! engine.rs           text -> stream, the service behind every door
 //! budget.rs           what a query may use
 //! statement.rs        parsing, attr('k')
+//! described.rs        what there is to ask, and its columns
 //! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
@@ -23,12 +24,14 @@
 //! trace/              one trace: its tree, self times, critical path
 //! span_match.rs       which span a log belongs to
 //! sql_objects.rs      the views and macros of sql/ and of a user's folder
+//! sql_type.rs         types in SQL's words
 //! macros.rs           calls of macros, written out
 //! suggest.rs          what a person most likely meant
 //! system/             the schema system: files, history, views, functions
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
+//! pg_catalog/         what PostgreSQL's clients ask about tables, columns, types
 //! asof_join/          each row of one table with the nearest of another
 //! ```
 
@@ -36,6 +39,7 @@ mod adapter;
 mod asked;
 mod asof_join;
 mod budget;
+mod described;
 mod dialect;
 mod engine;
 mod error;
@@ -49,6 +53,7 @@ mod lookup_below;
 mod lookup_pushdown;
 mod macros;
 mod markers;
+mod pg_catalog;
 mod placeholders;
 mod provider;
 mod pruning;
@@ -56,6 +61,7 @@ mod scan_order;
 mod scan_report;
 mod span_match;
 mod sql_objects;
+mod sql_type;
 mod statement;
 mod suggest;
 mod system;
@@ -63,8 +69,11 @@ mod trace;
 mod trace_ids;
 mod view_order;
 
-pub use budget::QueryBudget;
-pub use engine::{Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+pub use budget::{Limits, QueryBudget};
+pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_summary};
+pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 pub use filter::{error_in_condition, filtered_table};
+pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
+pub use sql_type::{type_name, type_of_name};
 pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

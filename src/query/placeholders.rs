@@ -1,5 +1,5 @@
-//! Parameters as drivers use them: lists in the place of `x = ANY($1)` and `x <> ALL($1)`, and types that only a cast
-//! tells.
+//! Parameters as drivers use them: lists in the place of `x = ANY($1)` and `x <> ALL($1)`, and types that only a cast, LIMIT
+//! or OFFSET tells.
 //!
 //! DataFusion plans neither: `ANY` of a parameter is a function of a list whose type nobody knows yet. Before planning
 //! such a comparison becomes `x IN (...)` of the list's values, which also prunes as any other IN; while there are no
@@ -37,10 +37,10 @@ pub(super) fn parameter_types(plan: &LogicalPlan, lists: &BTreeSet<usize>) -> Re
             types.insert(number, data_type);
         }
     }
-    for (number, cast_to) in casts(plan)? {
+    for (number, data_type) in told_elsewhere(plan)? {
         let known = types.entry(number).or_default();
         if known.is_none() {
-            *known = Some(cast_to);
+            *known = Some(data_type);
         }
     }
     let listed = |(number, data_type): (usize, Option<DataType>)| {
@@ -52,24 +52,32 @@ pub(super) fn parameter_types(plan: &LogicalPlan, lists: &BTreeSet<usize>) -> Re
     Ok((1..=count).map(|number| types.remove(&number).flatten()).collect())
 }
 
-/// The types that parameters without another are cast to.
-fn casts(plan: &LogicalPlan) -> Result<Vec<(usize, DataType)>> {
-    let mut casts = Vec::new();
+/// The types that casts tell, and LIMIT and OFFSET.
+fn told_elsewhere(plan: &LogicalPlan) -> Result<Vec<(usize, DataType)>> {
+    let mut told = Vec::new();
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            let counts = [&limit.skip, &limit.fetch].into_iter().flatten();
+            told.extend(counts.filter_map(|count| Some((untyped(count)?, DataType::Int64))));
+        }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Planned::Cast(cast) = expr
-                    && let Planned::Placeholder(placeholder) = cast.expr.as_ref()
-                    && placeholder.field.is_none()
-                    && let Some(number) = number_of(&placeholder.id)
-                {
-                    casts.push((number, cast.field.data_type().clone()));
+                if let Planned::Cast(cast) = expr {
+                    told.extend(untyped(&cast.expr).map(|number| (number, cast.field.data_type().clone())));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
         })
     })?;
-    Ok(casts)
+    Ok(told)
+}
+
+/// The number of a parameter whose type DataFusion does not know.
+fn untyped(expr: &Planned) -> Option<usize> {
+    match expr {
+        Planned::Placeholder(placeholder) if placeholder.field.is_none() => number_of(&placeholder.id),
+        _ => None,
+    }
 }
 
 fn number_of(name: &str) -> Option<usize> {

@@ -23,7 +23,7 @@ use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
 /// Deepest nesting of expressions and subqueries.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Operators and keywords of a query, at most.
 const MAX_OPERATORS: usize = 5_000;
@@ -52,10 +52,10 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
 
 /// The query of `EXPLAIN ESTIMATE query`, which asks what it would read, at the place that it has in the text.
 pub(super) fn estimated(sql: &str) -> Option<String> {
-    let mut rest = sql.trim_start();
+    let mut rest = without_comments(sql);
     for word in ["explain", "estimate"] {
         let behind = rest.split_at_checked(word.len()).filter(|(head, _)| head.eq_ignore_ascii_case(word))?.1;
-        rest = behind.trim_start();
+        rest = without_comments(behind);
         if rest.len() == behind.len() {
             return None;
         }
@@ -63,6 +63,19 @@ pub(super) fn estimated(sql: &str) -> Option<String> {
     let before = sql.strip_suffix(rest)?;
     let blank = before.chars().map(|char| if char == '\n' { char } else { ' ' });
     Some(blank.chain(rest.chars()).collect())
+}
+
+/// What follows the blanks and comments that a text begins with.
+fn without_comments(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    loop {
+        let behind = match rest.get(..2) {
+            Some("--") => rest.split_once('\n').map_or("", |(_, behind)| behind),
+            Some("/*") => rest.split_once("*/").map_or("", |(_, behind)| behind),
+            _ => return rest,
+        };
+        rest = behind.trim_start();
+    }
 }
 
 /// Every ASOF JOIN between parentheses.
@@ -97,7 +110,7 @@ pub(super) fn parse_expression(text: &str) -> Result<Expr> {
 
 /// Refuses what would nest too deep: `1+1+1+...` is one level an operator, which the parser builds in a loop, past its
 /// own limit, and which is let go of by recursion.
-fn check_length(sql: &str) -> Result<()> {
+pub(super) fn check_length(sql: &str) -> Result<()> {
     // A text that is no SQL is the parser's to report.
     let Ok(tokens) = Tokenizer::new(&QueryDialect, sql).tokenize() else { return Ok(()) };
     let operators = tokens.iter().filter(|token| match token {
@@ -212,6 +225,11 @@ mod tests {
     #[rstest::rstest]
     #[case("explain estimate select 1", Some("                 select 1"))]
     #[case("EXPLAIN\n Estimate\nselect 1", Some("       \n         \nselect 1"))]
+    #[case(
+        "-- what\nexplain /* it */ estimate -- reads\nselect 1",
+        Some("       \n                               \nselect 1")
+    )]
+    #[case("-- explain estimate select 1", None)]
     #[case("explain estimated", None)]
     #[case("explain select estimate", None)]
     #[case("select 1", None)]

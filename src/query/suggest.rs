@@ -124,7 +124,7 @@ impl Names<'_> {
             return Some(self.unknown_table_function(name));
         }
         if let Some(name) = between(message, "table '", "' not found") {
-            return Some(self.unknown_table(name));
+            return Some(self.no_table(name));
         }
         if let Some(name) = between(message, "Invalid function '", "'") {
             return Some(self.unknown_function(name));
@@ -143,7 +143,12 @@ impl Names<'_> {
         Some(self.wrong_call(name, call, message))
     }
 
-    fn unknown_table(&self, name: &str) -> Finding {
+    /// What the one is told who names a table that is not there.
+    pub(super) fn unknown_table(&self, name: &str) -> String {
+        self.no_table(name).message
+    }
+
+    fn no_table(&self, name: &str) -> Finding {
         let name =
             ["telestrata.public.", "telestrata."].iter().find_map(|front| name.strip_prefix(front)).unwrap_or(name);
         let message = match self.objects.named(name) {

@@ -4,9 +4,12 @@
 //! OTLP gRPC  4317 --+                          +--> otlp/   request bytes --> Store::ingest --> reply
 //! OTLP HTTP  4318 --+--> door.rs: connections -+
 //! HTTP API   8710 --+     of one door          +--> api/    SQL text --> QueryService::run --> stream of bytes
+//! Flight SQL 8711 --+                          +--> flight/ SQL text --> QueryService::run --> stream of batches
 //!
 //! postgres/      the PostgreSQL wire protocol, on a port of its own (8712)
 //! authenticate.rs  whose request it is
+//! traces/        whole traces, for answers made of spans
+//! jaeger/        Jaeger's query API, at the HTTP API's door
 //! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
 //! life.rs        who is alive, who must stop
@@ -22,6 +25,8 @@ mod api;
 mod authenticate;
 mod body;
 mod door;
+mod flight;
+mod jaeger;
 mod life;
 mod otlp;
 mod postgres;
@@ -30,6 +35,7 @@ mod running;
 mod service;
 mod settings;
 mod tls;
+mod traces;
 
 pub use running::{Addresses, Running, start};
 pub use settings::ServerSettings;

@@ -13,9 +13,10 @@ use serde::Serialize;
 use super::api;
 use super::authenticate::Gate;
 use super::door::{Door, Protocol};
+use super::flight;
 use super::life::Life;
 use super::otlp::{self, Intake};
-use super::postgres::{self, PostgresDoor};
+use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use super::tls::Tls;
@@ -61,14 +62,14 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     let grpc = Door::open("otlp/grpc", settings.otlp_grpc, tls).await?;
     let http = Door::open("otlp/http", settings.otlp_http, tls).await?;
     let api = Door::open("http", settings.http, tls).await?;
-    let flight = Door::open("flight", settings.flight, tls).await?;
+    let flight_sql = Door::open("flight", settings.flight, tls).await?;
     let postgres = Door::open("postgres", settings.postgres, tls).await?;
     let address = |door: &Option<Door>| door.as_ref().map(Door::address);
     let addresses = Addresses {
         otlp_grpc: address(&grpc),
         otlp_http: address(&http),
         http: address(&api),
-        flight: address(&flight),
+        flight: address(&flight_sql),
         postgres: address(&postgres),
     };
     let life = Life::default();
@@ -89,9 +90,14 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         door.serve(routes, Protocol::Http1, &life);
     }
     if let Some(door) = postgres {
-        let (users, tls) = (Arc::clone(&settings.users), door.tls(postgres::ALPN));
-        let own = Arc::new(PostgresDoor::new(service, users, tls, life.stopping().clone()));
+        let tls = door.tls(PostgresDoor::ALPN);
+        let users = Arc::clone(&settings.users);
+        let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
+    }
+    if let Some(door) = flight_sql {
+        let gate = gate("flight", flight::refuse);
+        door.serve(flight::routes(service, Arc::clone(&settings.users), gate), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })
 }

@@ -6,6 +6,7 @@ pub mod certificates;
 pub mod clients;
 pub mod fault_run;
 pub mod fault_store;
+pub mod jdbc;
 pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use super::super::render::{Align, listing};
 use super::super::target::Target;
@@ -10,7 +10,7 @@ use super::catalogue::texts;
 use crate::error::Result;
 use crate::model::contract::columns;
 use crate::model::signal::Signal;
-use crate::query::{SYSTEM_SCHEMA, SystemTable};
+use crate::query::{SYSTEM_SCHEMA, SystemTable, table_summary, type_name};
 
 /// Every table, view and macro, with what a row of it is.
 pub(super) async fn list(target: &Target, width: Option<usize>) -> Result<String> {
@@ -19,9 +19,7 @@ pub(super) async fn list(target: &Target, width: Option<usize>) -> Result<String
         let [names, kinds, summaries] = [texts(&batch, 0)?, texts(&batch, 1)?, texts(&batch, 2)?];
         for ((name, kind), summary) in names.into_iter().zip(kinds).zip(summaries) {
             let what = match (Signal::from_table(&name), SystemTable::named(&name)) {
-                (Some(Signal::Logs), _) => "One row a log record.".to_owned(),
-                (Some(Signal::Spans), _) => "One row a span.".to_owned(),
-                (Some(Signal::Metrics), _) => "One row a data point of a metric.".to_owned(),
+                (Some(signal), _) => table_summary(signal).to_owned(),
                 (None, Some(table)) => table.summary().to_owned(),
                 (None, None) => summary,
             };
@@ -119,42 +117,9 @@ fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A type in SQL's words.
-fn type_name(data_type: &DataType) -> String {
-    match data_type {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
-        DataType::Int8 => "tinyint".to_owned(),
-        DataType::Int16 => "smallint".to_owned(),
-        DataType::Int32 => "int".to_owned(),
-        DataType::Int64 => "bigint".to_owned(),
-        DataType::UInt64 => "bigint unsigned".to_owned(),
-        DataType::Float32 => "real".to_owned(),
-        DataType::Float64 => "double".to_owned(),
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Date32 => "date".to_owned(),
-        DataType::Timestamp(..) => "timestamp".to_owned(),
-        DataType::Map(..) => "map".to_owned(),
-        DataType::Struct(_) => "struct".to_owned(),
-        DataType::List(item) | DataType::LargeList(item) => format!("list of {}", type_name(item.data_type())),
-        DataType::Dictionary(_, values) => type_name(values),
-        other => other.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schema::table_schema;
-
-    #[test]
-    fn every_type_of_the_contract_has_a_name_of_sql() {
-        for signal in Signal::ALL {
-            for field in table_schema(signal, &[]).fields() {
-                let name = type_name(field.data_type());
-                assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == ' '), "{}: {name}", field.name());
-            }
-        }
-    }
 
     #[test]
     fn a_name_is_never_more_than_a_name() {

@@ -6,7 +6,7 @@
 //! bounded: one batch being encoded, one piece waiting.
 //!
 //! ```text
-//! query --batch--> encode (producer task) --piece--> channel of one --> body --> client
+//! query --batch--> encode, compress (producer task) --piece--> channel of one --> body --> client
 //!                     ends when the client is gone       ends whole only with a last piece
 //! ```
 
@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
+use super::coding::{Coding, Compressor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::output::{Encoder, Format};
 use crate::query::QueryStream;
@@ -42,9 +43,10 @@ type Sender = mpsc::Sender<Result<Piece>>;
 ///
 /// # Errors
 /// What the query met before its first bytes.
-pub(super) async fn answer(answer: Answer, format: Format, life: &Life) -> Result<Response> {
+pub(super) async fn answer(answer: Answer, format: Format, coding: Coding, life: &Life) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(1);
-    drop(life.spawn(produce(answer, format, sender)));
+    let compressor = coding.compressor()?;
+    drop(life.spawn(produce(answer, format, compressor, sender)));
     let mut pieces = Box::pin(pieces(receiver));
     let Some(first) = pieces.next().await else { return Err(ended_early()) };
     let body = Body::from_stream(stream::iter([Ok(first?)]).chain(pieces));
@@ -52,18 +54,23 @@ pub(super) async fn answer(answer: Answer, format: Format, life: &Life) -> Resul
         (header::CONTENT_TYPE, format.content_type()),
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::VARY, "accept, accept-encoding"),
     ];
-    Ok((headers, body).into_response())
+    let mut response = (headers, body).into_response();
+    if let Some(name) = coding.name() {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    Ok(response)
 }
 
 /// Runs the query to its end, to the client's, or until it is cancelled.
-async fn produce(answer: Answer, format: Format, sender: Sender) {
+async fn produce(answer: Answer, format: Format, compressor: Compressor, sender: Sender) {
     let Answer { id, query, cancelled } = answer;
     let gone = sender.clone();
     let outcome = tokio::select! {
         // Where both are there, the rows' own error.
         biased;
-        outcome = encode(query, format, &sender) => outcome,
+        outcome = encode(query, format, compressor, &sender) => outcome,
         () = cancelled.cancelled() => Err(Error::new(ErrorKind::Cancelled, format!("the query `{id}` was cancelled"))),
         () = gone.closed() => return,
     };
@@ -87,17 +94,17 @@ async fn produce(answer: Answer, format: Format, sender: Sender) {
 }
 
 /// Gives every piece but the last one, which it answers.
-async fn encode(mut query: QueryStream, format: Format, sender: &Sender) -> Result<Bytes> {
+async fn encode(mut query: QueryStream, format: Format, mut compressor: Compressor, sender: &Sender) -> Result<Bytes> {
     let mut encoder = Encoder::new(format, &query.schema)?;
     while let Some(batch) = query.batches.next().await {
         for rows in slices(&batch?, encoder.rows_at_a_time()) {
-            let bytes = tokio::task::block_in_place(|| encoder.write(&rows))?;
+            let bytes = tokio::task::block_in_place(|| compressor.write(encoder.write(&rows)?))?;
             if !bytes.is_empty() {
                 give(sender, Piece::More(bytes)).await?;
             }
         }
     }
-    tokio::task::block_in_place(|| encoder.finish())
+    tokio::task::block_in_place(|| compressor.finish(encoder.finish()?))
 }
 
 fn slices(batch: &RecordBatch, rows: usize) -> impl Iterator<Item = RecordBatch> {

@@ -44,12 +44,16 @@ fn check(headers: &HeaderMap) -> Result<(), Problem> {
         let detail = "the Host header names another machine; ask for localhost, or listen on an address of the network";
         return Err(Problem::of_status(StatusCode::MISDIRECTED_REQUEST, detail));
     }
-    if let Some(origin) = headers.get(header::ORIGIN)
-        && !origin.to_str().ok().and_then(|origin| origin.split_once("://")).is_some_and(|(_, host)| is_local(host))
-    {
+    if headers.contains_key(header::ORIGIN) && !has_local_origin(headers) {
         return Err(Problem::of_status(StatusCode::FORBIDDEN, OTHER_SITE));
     }
     Ok(())
+}
+
+/// Whether a page of this machine asks.
+pub(super) fn has_local_origin(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.and_then(|origin| origin.split_once("://")).is_some_and(|(_, host)| is_local(host))
 }
 
 /// Whether `host[:port]` names this machine whatever a DNS server says.

@@ -4,6 +4,7 @@
 //! POST /v1/sql --> question.rs --> QueryService::run --> answer.rs: output::Encoder --> stream
 //!                  accept.rs                             problem.rs: errors (RFC 9457)
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
+//! GET /v1/traces/{id} --> trace/
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
 //! Each path says which role it needs (`routes.rs`). Without credentials it serves local programs and local pages alone,
@@ -12,15 +13,21 @@
 mod accept;
 mod answer;
 mod cancel;
+mod coding;
 mod config;
+mod cross_site;
 mod flush;
 mod health;
 mod import;
 mod index;
 mod local_only;
+mod options;
+mod params;
 mod problem;
 mod question;
 mod routes;
 mod sql;
+mod tables;
+mod trace;
 
 pub(super) use routes::{refuse, routes};

@@ -1,10 +1,16 @@
-//! A query and its parameters, out of a request.
+//! A query, its parameters and its options, out of a request.
+//!
+//! The text is the body, or `query` of a body in JSON, or `query` of a GET's query string. Options are in the query
+//! string or beside `query` in JSON.
 
+use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use datafusion::common::ScalarValue;
 use serde::Deserialize;
 
+use super::options::{Options, format, max_time, set};
+use super::params;
 use super::problem::Problem;
 use crate::error::{Error, Result};
 use crate::server::body::read_body;
@@ -13,12 +19,18 @@ use crate::server::room::Held;
 /// Bytes of a query with its parameters.
 pub(super) const MAX_QUESTION_BYTES: usize = 1024 * 1024;
 
-/// A query and the values of `$1`, `$2`, ...
+/// The header that names a query.
+pub(super) const QUERY_ID: HeaderName = HeaderName::from_static("x-query-id");
+
+/// What a request asks.
 #[derive(Debug, PartialEq)]
 pub(super) struct Question {
+    /// The text.
     pub(super) sql: String,
+    /// The values of `$1`, `$2`, ... as JSON gave them; those in the query string are in the options.
     pub(super) params: Vec<ScalarValue>,
-    pub(super) query_id: Option<String>,
+    /// All else.
+    pub(super) options: Options,
 }
 
 /// The body in JSON.
@@ -29,6 +41,9 @@ struct JsonQuestion {
     #[serde(default)]
     params: Vec<serde_json::Value>,
     query_id: Option<String>,
+    format: Option<String>,
+    max_time: Option<String>,
+    max_rows: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,29 +54,61 @@ enum Form {
 
 impl Question {
     /// Reads it; `held` is room for the body.
-    pub(super) async fn read(request: Request, mut held: Held) -> Result<Self, Problem> {
-        let form = form(request.headers())?;
-        let body = read_body(request.into_body(), MAX_QUESTION_BYTES, &mut held).await?;
+    pub(super) async fn read(request: Request<Body>, mut held: Held) -> Result<Self, Problem> {
+        let (head, body) = request.into_parts();
+        let mut options = Options::parse(head.uri.query().unwrap_or_default())?;
+        if let Some(value) = head.headers.get(QUERY_ID) {
+            let id =
+                value.to_str().map_err(|error| Error::invalid("the query's id is not ASCII").with_source(error))?;
+            set("query_id", &mut options.query_id, id.to_owned())?;
+        }
+        if head.method != Method::POST {
+            let sql =
+                options.query.take().ok_or_else(|| Error::invalid("there is no query; write /v1/sql?query=..."))?;
+            return Ok(Self { sql, params: Vec::new(), options });
+        }
+        if options.query.is_some() {
+            return Err(Error::invalid("the query of a POST is its body; `query` is for GET").into());
+        }
+        let form = form(&head.headers)?;
+        let body = read_body(body, MAX_QUESTION_BYTES, &mut held).await?;
         let question = match form {
-            Form::Text => Self::from_text(&body),
-            Form::Json => Self::from_json(&body),
+            Form::Text => Self::from_text(&body, options),
+            Form::Json => Self::from_json(&body, options),
         };
         Ok(question?)
     }
 
-    fn from_text(body: &[u8]) -> Result<Self> {
+    fn from_text(body: &[u8], options: Options) -> Result<Self> {
         let sql =
             std::str::from_utf8(body).map_err(|error| Error::invalid("the query is not UTF-8").with_source(error))?;
-        Ok(Self { sql: sql.to_owned(), params: Vec::new(), query_id: None })
+        Ok(Self { sql: sql.to_owned(), params: Vec::new(), options })
     }
 
-    fn from_json(body: &[u8]) -> Result<Self> {
+    fn from_json(body: &[u8], mut options: Options) -> Result<Self> {
         let question: JsonQuestion = serde_json::from_slice(body).map_err(|error| {
-            Error::invalid(r#"the body is not {"query": "SELECT ...", "params": [...], "query_id": "..."}"#)
-                .with_source(error)
+            Error::invalid(
+                r#"the body is not {"query": "SELECT ..."}, with params, format, max_time, max_rows and query_id beside it"#,
+            )
+            .with_source(error)
         })?;
-        let params = question.params.into_iter().enumerate().map(|(index, value)| scalar(index, value));
-        Ok(Self { sql: question.query, params: params.collect::<Result<_>>()?, query_id: question.query_id })
+        if let Some(id) = question.query_id {
+            set("query_id", &mut options.query_id, id)?;
+        }
+        if let Some(name) = question.format {
+            set("format", &mut options.format, format(&name)?)?;
+        }
+        if let Some(text) = question.max_time {
+            set("max_time", &mut options.max_time, max_time(&text)?)?;
+        }
+        if let Some(rows) = question.max_rows {
+            set("max_rows", &mut options.max_rows, rows)?;
+        }
+        if !question.params.is_empty() && !options.params.is_empty() {
+            return Err(Error::invalid("parameters are given twice; give params in JSON or param in the query string"));
+        }
+        let params = question.params.into_iter().enumerate().map(|(index, value)| params::from_json(index + 1, value));
+        Ok(Self { sql: question.query, params: params.collect::<Result<_>>()?, options })
     }
 }
 
@@ -79,50 +126,37 @@ fn form(headers: &HeaderMap) -> Result<Form, Problem> {
     }
 }
 
-fn scalar(index: usize, value: serde_json::Value) -> Result<ScalarValue> {
-    use serde_json::Value;
-    match value {
-        Value::Null => Ok(ScalarValue::Null),
-        Value::Bool(value) => Ok(ScalarValue::from(value)),
-        Value::String(value) => Ok(ScalarValue::from(value)),
-        Value::Number(value) => {
-            let long = value.as_i64().map(ScalarValue::from).or_else(|| value.as_u64().map(ScalarValue::from));
-            long.or_else(|| value.as_f64().map(ScalarValue::from))
-                .ok_or_else(|| Error::invalid(format!("${} is a number that SQL can't hold: {value}", index + 1)))
-        }
-        Value::Array(_) | Value::Object(_) => Err(Error::invalid(format!(
-            "${} is {}; parameters are null, booleans, numbers and strings",
-            index + 1,
-            if value.is_array() { "an array" } else { "an object" }
-        ))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::output::Format;
 
     #[test]
-    fn json_scalars_keep_their_type_and_every_digit() {
-        let body = r#"{"query": "q", "params": [null, true, -9223372036854775808, 18446744073709551615, 1.5, "x"]}"#;
-        let expected = vec![
-            ScalarValue::Null,
-            ScalarValue::Boolean(Some(true)),
-            ScalarValue::Int64(Some(i64::MIN)),
-            ScalarValue::UInt64(Some(u64::MAX)),
-            ScalarValue::Float64(Some(1.5)),
-            ScalarValue::Utf8(Some("x".into())),
-        ];
-        let expected = Question { sql: "q".into(), params: expected, query_id: None };
-        assert_eq!(Question::from_json(body.as_bytes()).unwrap(), expected);
+    fn options_are_in_the_query_string_or_beside_the_query() {
+        let body =
+            r#"{"query": "q", "params": [1], "format": "csv", "max_time": "2s", "max_rows": 5, "query_id": "i"}"#;
+        let question = Question::from_json(body.as_bytes(), Options::default()).unwrap();
+        let options = Options {
+            query_id: Some("i".into()),
+            format: Some(Format::Csv),
+            max_time: Some(Duration::from_secs(2)),
+            max_rows: Some(5),
+            ..Options::default()
+        };
+        assert_eq!(question, Question { sql: "q".into(), params: vec![ScalarValue::from(1_i64)], options });
     }
 
     #[rstest::rstest]
-    #[case(r#"{"query": "q", "parameters": []}"#, "parameters")]
-    #[case(r#"{"query": "q", "params": [1, [2]]}"#, "$2 is an array")]
-    #[case("select 1", "the body is not")]
-    fn what_is_no_question_is_refused_with_the_reason(#[case] body: &str, #[case] reason: &str) {
-        let error = Question::from_json(body.as_bytes()).unwrap_err().to_string();
+    #[case(r#"{"query": "q", "parameters": []}"#, "", "parameters")]
+    #[case(r#"{"query": "q", "params": [1, [[2]]]}"#, "", "$2 has an array")]
+    #[case("select 1", "", "the body is not")]
+    #[case(r#"{"query": "q", "max_rows": 1}"#, "max_rows=1", "max_rows is given twice")]
+    #[case(r#"{"query": "q", "params": [1]}"#, "param=1", "parameters are given twice")]
+    fn what_is_no_question_is_refused_with_the_reason(#[case] body: &str, #[case] query: &str, #[case] reason: &str) {
+        let options = Options::parse(query).unwrap();
+        let error = Question::from_json(body.as_bytes(), options).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }
 }

@@ -34,9 +34,6 @@ const MAX_SESSIONS: usize = 256;
 /// Time from the first byte to the end of the login.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 
-/// The protocol's name in TLS, which a client that begins with TLS must offer (PostgreSQL 17, "SSL Session Encryption").
-pub(in crate::server) const ALPN: &[u8] = b"postgresql";
-
 /// Codes in the place of a protocol's version.
 const CANCEL: i32 = 80_877_102;
 const SSL: i32 = 80_877_103;
@@ -67,7 +64,10 @@ enum First {
 }
 
 impl PostgresDoor {
-    /// A door whose clients log in as `users`, over TLS where there is a configuration for it that says [`ALPN`], until `stopping`.
+    /// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
+    pub(in crate::server) const ALPN: &'static [u8] = b"postgresql";
+
+    /// A door whose clients log in as `users`, over TLS where there is a configuration for it, until `stopping`.
     pub(in crate::server) fn new(
         service: Arc<QueryService>,
         users: Arc<Users>,
@@ -97,7 +97,7 @@ impl PostgresDoor {
         if direct {
             let Some(tls) = &self.tls else { return Ok(None) };
             let stream = tls.accept(stream).await?;
-            if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            if stream.get_ref().1.alpn_protocol() != Some(Self::ALPN) {
                 return Ok(None);
             }
             return self.begun(Box::new(stream), true).await;

@@ -35,4 +35,4 @@ mod split;
 mod types;
 mod wire;
 
-pub(super) use door::{ALPN, PostgresDoor};
+pub(super) use door::PostgresDoor;

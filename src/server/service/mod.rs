@@ -23,7 +23,10 @@ use self::tally::Tally;
 use crate::auth::{Principal, Role};
 use crate::error::Result;
 use crate::ingest::Store;
-use crate::query::{Dialect, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+use crate::query::{
+    CatalogueTable, Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question,
+    Supervision,
+};
 
 /// Runs queries for every door.
 #[derive(Debug)]
@@ -72,6 +75,14 @@ impl QueryService {
     /// `Forbidden` without the role; `Invalid` with the position in the query; `Conflict` where the id is another's;
     /// `Cancelled`; what running it met.
     pub(super) async fn run(&self, ask: Ask) -> Result<Answer> {
+        self.run_within(ask, Limits::default()).await
+    }
+
+    /// Starts a query that may use less than the server allows.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run); `Invalid` for limits above the server's.
+    pub(super) async fn run_within(&self, ask: Ask, limits: Limits) -> Result<Answer> {
         ask.principal.require(Role::Query)?;
         let running = self.queries.begin(ask.query_id, &ask.sql, &ask.principal, ask.door)?;
         let (id, cancelled) = (running.id().to_owned(), running.cancel().clone());
@@ -84,7 +95,8 @@ impl QueryService {
                 tally.end(outcome);
             })),
         };
-        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect };
+        let user = ask.principal.name().map(str::to_owned);
+        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect, user, limits };
         let query = self.engine.run(Pinned(self.store.pin()), question, supervision).await?;
         Ok(Answer { id, query, cancelled })
     }
@@ -95,8 +107,51 @@ impl QueryService {
     /// `Forbidden` without the role; `Invalid` with the position in the query.
     pub(super) async fn prepare(&self, sql: &str, dialect: Dialect, principal: &Principal) -> Result<Prepared> {
         principal.require(Role::Query)?;
-        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect };
+        let user = principal.name().map(str::to_owned);
+        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect, user, ..Question::default() };
         self.engine.prepare(Pinned(self.store.pin()), question).await
+    }
+
+    /// Every table, view, macro and system table.
+    ///
+    /// # Errors
+    /// `Forbidden` without the role.
+    pub(super) fn tables(&self, principal: &Principal) -> Result<Vec<Listed>> {
+        principal.require(Role::Query)?;
+        Ok(self.engine.listing(&Pinned(self.store.pin())))
+    }
+
+    /// What a table, view, macro or system table is, and its columns.
+    ///
+    /// # Errors
+    /// `Forbidden` without the role; `NotFound`, with the name that was most likely meant.
+    pub(super) async fn describe(&self, name: &str, principal: &Principal) -> Result<Described> {
+        principal.require(Role::Query)?;
+        self.engine.describe(Pinned(self.store.pin()), name).await
+    }
+
+    /// Plans a query of this program's SQL with values for its parameters: the columns are those that running it gives.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare).
+    pub(super) async fn prepare_with(
+        &self,
+        sql: &str,
+        params: Vec<ScalarValue>,
+        principal: &Principal,
+    ) -> Result<Prepared> {
+        principal.require(Role::Query)?;
+        let question = Question { params, ..Question::new(sql) };
+        self.engine.prepare(Pinned(self.store.pin()), question).await
+    }
+
+    /// Every table and view with its columns.
+    ///
+    /// # Errors
+    /// `Forbidden` without the role; what planning the views met.
+    pub(super) async fn catalogue(&self, principal: &Principal) -> Result<Vec<CatalogueTable>> {
+        principal.require(Role::Query)?;
+        self.engine.catalogue(Pinned(self.store.pin())).await
     }
 
     /// Cancels a query of the principal's, or anybody's for an admin; `false` where there is none of that id.

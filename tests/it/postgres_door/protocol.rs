@@ -157,7 +157,8 @@ async fn what_is_refused_has_its_code_and_place(#[case] sql: &str, #[case] code:
 async fn parameters_have_the_types_that_their_places_tell() {
     let (_home, server) = server().await;
     let client = connect(&server).await;
-    let sql = "SELECT $1::bigint + 1 AS sum, count(*) AS n FROM logs WHERE body = ANY($2) AND severity_number <> ALL($3)";
+    let sql =
+        "SELECT $1::bigint + 1 AS sum, count(*) AS n FROM logs WHERE body = ANY($2) AND severity_number <> ALL($3)";
     let statement = client.prepare(sql).await.unwrap();
     assert_eq!(statement.params(), [Type::INT8, Type::TEXT_ARRAY, Type::INT4_ARRAY]);
     let row = client.query_one(&statement, &[&41_i64, &vec!["log 1", "log 2", "none"], &vec![1_i32]]).await.unwrap();

@@ -2,7 +2,9 @@
 
 mod answers;
 mod beside_ingest;
-mod fixture;
+pub mod fixture;
 mod notebooks;
 mod reader;
 mod table_format;
+
+pub use answers::{FLUSH_BY_HAND, store_batch};

@@ -1,0 +1,2 @@
+-- No rows of a table, of every column that it has.
+SELECT * FROM spans WHERE service_name = 'nobody'

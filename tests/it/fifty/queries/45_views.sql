@@ -1,0 +1,2 @@
+-- A view of traces.
+SELECT * FROM traces ORDER BY trace_id

@@ -1,0 +1,2 @@
+-- What a query would read.
+EXPLAIN ESTIMATE SELECT body FROM logs WHERE service_name = 'shop'
