@@ -43,6 +43,10 @@ pub(super) fn parameter_types(plan: &LogicalPlan, lists: &BTreeSet<usize>) -> Re
             *known = Some(data_type);
         }
     }
+    // One that was written out is in no plan.
+    for number in lists {
+        types.entry(*number).or_default();
+    }
     let listed = |(number, data_type): (usize, Option<DataType>)| {
         let item = |data_type| DataType::List(Arc::new(Field::new_list_field(data_type, true)));
         (number, if lists.contains(&number) { data_type.map(item) } else { data_type })

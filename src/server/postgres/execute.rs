@@ -203,8 +203,9 @@ impl Session {
             }
             Command::Prepare { name, query } => {
                 self.check_statement_name(name)?;
-                let command = Some(query.as_ref().clone());
-                let statement = Arc::new(Statement::new(command, Vec::new()));
+                let bytes = query.query().map_or(0, |query| query.sql.len());
+                self.check_held(bytes)?;
+                let statement = Arc::new(Statement::new(Some(query.as_ref().clone()), Vec::new(), bytes));
                 if let Some(query) = query.query() {
                     self.prepared(&statement, query).await?;
                 }
@@ -337,11 +338,13 @@ impl Session {
             return Err(Refusal::new("42P03", format!("there is a cursor \"{name}\" already")).into());
         }
         self.check_portals()?;
+        self.check_held(query.sql.len())?;
         let rows = self.start(query, params, None, deadline).await?;
         let command = Some(Command::Query(query.clone()));
         let portal = Portal {
-            statement: Arc::new(Statement::new(command, Vec::new())),
+            statement: Arc::new(Statement::new(command, Vec::new(), query.sql.len())),
             params: Vec::new(),
+            bytes: query.sql.len(),
             formats: cursor_formats(binary),
             state: State::Open(Box::new(rows)),
             cursor: Some(Cursor { hold }),

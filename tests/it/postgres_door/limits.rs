@@ -154,4 +154,11 @@ async fn statements_and_portals_are_bounded() {
     assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
     client.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(server.metric("telestrata_running_queries", "").await, 0.0);
+    let long = "x".repeat(3 << 20);
+    for number in 0..5 {
+        client.batch_execute(&format!("PREPARE p{number} AS SELECT '{long}'")).await.unwrap();
+    }
+    let error = client.batch_execute(&format!("PREPARE p AS SELECT '{long}'")).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
+    client.batch_execute(&format!("DEALLOCATE p0; PREPARE p AS SELECT '{long}'; DISCARD ALL")).await.unwrap();
 }
