@@ -125,7 +125,8 @@ impl Session {
             door: DOOR,
         };
         let service = Arc::clone(&self.service);
-        let answer = deadline.wait(&mut self.wire, service.run(ask)).await?;
+        // Planning is a large future, and everything that awaits it would be as large.
+        let answer = deadline.wait(&mut self.wire, Box::pin(service.run(ask))).await?;
         let answer = answer.map_err(|error| Refusal::about(&error, &query.sql, query.before))?;
         Ok(Rows::new(answer.query, described, (&query.sql, query.before), id)?)
     }
@@ -311,7 +312,8 @@ impl Session {
             door: DOOR,
         };
         let service = Arc::clone(&self.service);
-        let collected = deadline.wait(&mut self.wire, async { service.run(ask).await?.query.collect().await }).await?;
+        let collecting = Box::pin(async { service.run(ask).await?.query.collect().await });
+        let collected = deadline.wait(&mut self.wire, collecting).await?;
         // It is no text of the client's, so places in it mean nothing.
         let batches = collected.map_err(|error| Refusal::of(&error))?;
         let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(Vec::new()) };
