@@ -22,6 +22,8 @@ mod flight_door;
 mod functions;
 mod handoff;
 mod http_api;
+mod http_page;
+mod http_requests;
 mod import_again;
 mod known_world;
 mod object_store;

@@ -54,15 +54,12 @@ pub const DOORS: &[Door] = &[
     Door { name: "http json", arguments: |server| http(server, "json"), kind: |_, _| None, ..PLAIN },
     Door { name: "http ndjson", arguments: |server| http(server, "ndjson"), kind: |_, _| None, ..PLAIN },
     Door { name: "http csv", arguments: |server| http(server, "csv"), kind: |_, _| None, cell: csv_cell, ..PLAIN },
-    Door { name: "flight", arguments: |server| vec!["flight".to_owned(), format!("grpc://{}", server.flight())], ..PLAIN },
+    Door { name: "flight", arguments: flight, ..PLAIN },
     Door { name: "postgres text", arguments: |server| postgres(server, "text"), ..POSTGRES },
     Door { name: "postgres binary", arguments: |server| postgres(server, "binary"), ..POSTGRES },
     Door {
         name: "cli",
-        arguments: |server| {
-            let program = telestrata().get_program().to_str().unwrap().to_owned();
-            vec!["cli".to_owned(), server.http(), program]
-        },
+        arguments: cli,
         without_parameters: true,
         ..PLAIN
     },
@@ -75,15 +72,31 @@ const POSTGRES: Door = Door {
     ..PLAIN
 };
 
-fn postgres(server: &Server, form: &str) -> Vec<String> {
-    let address = server.postgres();
-    let (host, port) = address.rsplit_once(':').unwrap();
-    let conninfo = format!("host={host} port={port} user=analyst dbname=telestrata");
-    vec!["postgres".to_owned(), conninfo, form.to_owned()]
+/// The client's arguments for HTTP.
+pub fn http(server: &Server, format: &str) -> Vec<String> {
+    vec!["http".to_owned(), server.http(), format.to_owned()]
 }
 
-fn http(server: &Server, format: &str) -> Vec<String> {
-    vec!["http".to_owned(), server.http(), format.to_owned()]
+/// For PostgreSQL, with results as `text` or `binary`.
+pub fn postgres(server: &Server, form: &str) -> Vec<String> {
+    vec!["postgres".to_owned(), postgres_conninfo(server), form.to_owned()]
+}
+
+/// For Flight SQL.
+pub fn flight(server: &Server) -> Vec<String> {
+    vec!["flight".to_owned(), format!("grpc://{}", server.flight())]
+}
+
+/// For the command line.
+pub fn cli(server: &Server) -> Vec<String> {
+    vec!["cli".to_owned(), server.http(), telestrata().get_program().to_str().unwrap().to_owned()]
+}
+
+/// Where PostgreSQL's clients find the server.
+pub fn postgres_conninfo(server: &Server) -> String {
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    format!("host={host} port={port} user=analyst dbname=telestrata")
 }
 
 /// The answers that the others are held to: HTTP's Arrow stream.
