@@ -16,7 +16,7 @@ use telestrata::lake::{AppendTxn, CloudAccess, LakeRoot, LakeTable, write_sorted
 use telestrata::model::promoted::default_promoted;
 use telestrata::model::{Encoding, Signal};
 use telestrata::otlp::{RequestMeta, decode};
-use telestrata::query::{Pinned, QueryBudget, QueryEngine, SqlObjects};
+use telestrata::query::{Pinned, QueryBudget, QueryEngine, Question, SqlObjects, Supervision};
 use telestrata::wal::WalSeq;
 
 const START_NANOS: u64 = 1_790_000_000_000_000_000;
@@ -90,7 +90,7 @@ fn scan(c: &mut Criterion) {
     let engine = QueryEngine::new(root, &budget, views, runtime.handle().clone()).unwrap();
     let run = |sql: &'static str| {
         let (engine, pinned) = (&engine, pinned.clone());
-        async move { engine.run(pinned, sql, Vec::new()).await.unwrap().collect().await.unwrap() }
+        async move { engine.run(pinned, Question::new(sql), Supervision::default()).await.unwrap().collect().await.unwrap() }
     };
     let queries = [
         ("count", "select count(*) from spans"),

@@ -35,6 +35,15 @@ pub struct ByOutcome {
     pub outcome: &'static str,
 }
 
+/// Labels of what is counted by door.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByDoor {
+    /// The door, as the list of running queries names it.
+    pub door: &'static str,
+    /// The kind of the error.
+    pub reason: &'static str,
+}
+
 /// What is asked of an object store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(missing_docs, reason = "HTTP's and S3's own words")]
@@ -137,6 +146,8 @@ pub struct Metrics {
     pub query_seconds: Histogram,
     /// Queries that are running.
     pub running_queries: Gauge,
+    /// Callers whose credentials were not enough for a door.
+    pub refused_callers: Family<ByDoor, Counter>,
 }
 
 fn seconds() -> Histogram {
@@ -176,6 +187,7 @@ impl Metrics {
             queries: Family::default(),
             query_seconds: seconds(),
             running_queries: Gauge::default(),
+            refused_callers: Family::default(),
         };
         metrics.register(store);
         metrics
@@ -228,6 +240,7 @@ impl Metrics {
         registry.register("queries", "queries by outcome", self.queries.clone());
         registry.register_with_unit("query", "time of a query", Unit::Seconds, self.query_seconds.clone());
         registry.register("running_queries", "queries that are running", self.running_queries.clone());
+        registry.register("refused_callers", "callers whose credentials were not enough", self.refused_callers.clone());
         registry.register("store_requests", "requests to the object store", store.requests.clone());
         registry.register_with_unit("store", "bytes that its requests carried", Unit::Bytes, store.bytes.clone());
         self.registry = registry;

@@ -28,6 +28,11 @@ impl Principal {
         self.name.as_deref()
     }
 
+    /// What it was given.
+    pub const fn roles(&self) -> Roles {
+        self.roles
+    }
+
     /// Whether it may do what `role` does.
     pub const fn may(&self, role: Role) -> bool {
         self.roles.allow(role)

@@ -60,6 +60,11 @@ impl Roles {
     pub const fn allow(self, role: Role) -> bool {
         self.0 & (1 << role as u8 | 1 << Role::Admin as u8) != 0
     }
+
+    /// Those that were given, without what admin implies.
+    pub fn iter(self) -> impl Iterator<Item = Role> {
+        Role::ALL.into_iter().filter(move |role| self.0 & (1 << *role as u8) != 0)
+    }
 }
 
 impl FromIterator<Role> for Roles {

@@ -1,11 +1,13 @@
-//! `telestrata config show`: every key, its value, and where that came from.
+//! `telestrata config show`: every key, its value, and where that came from. `config hash` is in `hash.rs`.
 
 use std::fmt::Write as _;
 
 use clap::{Args, Subcommand};
+use serde_json::Value;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::hash::Hash;
 use super::say::say;
 use crate::config::{Config as Checked, KEYS};
 use crate::error::Result;
@@ -20,6 +22,8 @@ pub(super) struct Config {
 enum What {
     /// Print every key with its value and where it comes from, as a file that could be used
     Show(Show),
+    /// Print what the configuration keeps of a password, or of a new token
+    Hash(Hash),
 }
 
 #[derive(Debug, Args)]
@@ -34,11 +38,19 @@ struct Show {
 
 impl Config {
     pub(super) fn run(self) -> Result<Done> {
+        match self.what {
+            What::Show(show) => show.run(),
+            What::Hash(hash) => hash.run(),
+        }
+    }
+}
+
+impl Show {
+    fn run(self) -> Result<Done> {
         let mut text = String::new();
-        let What::Show(args) = self.what;
-        let layers = args.lake.layers()?;
+        let layers = self.lake.layers()?;
         let checked = Checked::from_layers(&layers)?;
-        if args.json {
+        if self.json {
             say(&format!("{}\n", checked.described))?;
             return Ok(Done::Wholly);
         }
@@ -65,6 +77,12 @@ impl Config {
         }
         for promoted in &checked.ingest.promoted {
             _ = writeln!(text, "# promoted: {} = {}", promoted.name, promoted.comment());
+        }
+        for kind in ["users", "tokens"] {
+            let Some(Value::Object(names)) = checked.described["auth"].get(kind) else { continue };
+            for (name, roles) in names {
+                _ = writeln!(text, "# {}: {name} {roles}", kind.trim_end_matches('s'));
+            }
         }
         say(&text)?;
         Ok(Done::Wholly)

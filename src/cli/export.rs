@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::header::HeaderMap;
 use serde_json::json;
 
 use super::Done;
@@ -25,7 +26,7 @@ use super::target::{LocalLake, Server, Target, TargetArgs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{FileCompression, Output, Report, Request, ToOtlp};
 use crate::model::signal::Signal;
-use crate::otlp_client::{Client, Compression, Protocol, SendError};
+use crate::otlp_client::{Client, Compression, Protocol, SendError, parse_headers};
 use crate::output::{Encoder, Format};
 use crate::query::{QueryStream, error_in_condition, filtered_table};
 
@@ -121,6 +122,13 @@ struct Summary {
     delivered: Delivered,
 }
 
+/// What goes along with each request to an endpoint: OpenTelemetry's own variable.
+fn headers() -> Result<HeaderMap> {
+    const VARIABLE: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+    parse_headers(&std::env::var(VARIABLE).unwrap_or_default())
+        .map_err(|error| Error::config(format!("{VARIABLE} can't be used")).with_source(error))
+}
+
 impl Export {
     pub(super) async fn run(self) -> Result<Done> {
         let plan = self.plan()?;
@@ -181,7 +189,9 @@ impl Export {
                     ProtocolName::Grpc => Protocol::Grpc,
                     ProtocolName::HttpProtobuf => Protocol::HttpProtobuf,
                 });
+                let headers = headers()?;
                 let client = Client::connect(url, protocol, Compression::Gzip).await.map_err(no_endpoint)?;
+                let client = client.with_headers(headers);
                 let rows = self.rows().await?;
                 send(rows, client).await.map(Some)
             }

@@ -5,11 +5,14 @@
 mod args;
 mod arrow_answer;
 mod check;
+mod compact;
 mod completions;
 mod config;
+mod credentials;
 mod deliver;
 mod demo;
 mod export;
+mod hash;
 mod import;
 mod man;
 mod prompt;
@@ -60,6 +63,8 @@ enum Verb {
     Export(export::Export),
     /// List the tables and views of a lake
     Tables(tables::Tables),
+    /// Merge the small files of each date into large sorted ones
+    Compact(compact::Compact),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -92,6 +97,7 @@ pub fn main() -> ExitCode {
             Verb::Import(verb) => verb.run().await,
             Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
+            Verb::Compact(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

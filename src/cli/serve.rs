@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Done;
 use super::args::LakeArgs;
 use super::import::import_settings;
-use crate::config::Config;
+use crate::config::{Config, Layers, Origin};
 use crate::error::{Error, Result};
 use crate::ingest::Store;
 use crate::metrics::Metrics;
@@ -45,6 +45,10 @@ pub(super) struct Serve {
     #[arg(long, value_name = "ADDR|off")]
     postgres: Option<String>,
 
+    /// Let other machines come without TLS: what they send and ask, and their passwords, can be read on the way
+    #[arg(long)]
+    insecure_plaintext: bool,
+
     /// Write the doors' addresses to this file as JSON once ready
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
@@ -59,7 +63,9 @@ impl Serve {
         layers.set_flag("http", self.http.as_deref());
         layers.set_flag("flight", self.flight.as_deref());
         layers.set_flag("postgres", self.postgres.as_deref());
+        layers.set_flag("insecure_plaintext", self.insecure_plaintext.then_some("true"));
         let config = Config::from_layers(&layers)?;
+        warn_of_open_secrets(&layers, &config);
         let stop = stop_signals()?;
         let server = LocalServer::start(&config).await?;
         for (door, address) in server.doors() {
@@ -75,6 +81,22 @@ impl Serve {
         tokio::select! {
             stopped = server.stop() => stopped.map(|()| Done::Wholly),
             _ = stop.recv() => Err(Error::unavailable("stopped before everything was flushed; it is safe in the write-ahead log and comes back at the next start")),
+        }
+    }
+}
+
+/// Warns of files with hashes or a key in them that others than their owner can read.
+fn warn_of_open_secrets(layers: &Layers, config: &Config) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let hashes = ["auth.user", "auth.token"].into_iter().filter_map(|list| match layers.get(list)? {
+        (_, Origin::File(file)) => Some(file.as_path()),
+        _ => None,
+    });
+    let files: std::collections::BTreeSet<&Path> =
+        hashes.chain(config.tls.as_ref().map(|tls| tls.key.as_path())).collect();
+    for file in files {
+        if std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o044 != 0) {
+            tracing::warn!(file = %file.display(), "others than its owner can read this file's secrets; chmod 600 it");
         }
     }
 }
@@ -139,6 +161,9 @@ impl LocalServer {
             http: config.http.address(),
             flight: config.flight.address(),
             postgres: config.postgres.address(),
+            users: Arc::clone(&config.users),
+            tls: config.tls.clone(),
+            insecure_plaintext: config.insecure_plaintext,
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
             config: config.described.clone(),

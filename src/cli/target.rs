@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use clap::Args;
 use tokio::sync::Mutex;
+use url::Url;
 
 use super::args::LakeArgs;
 use super::arrow_answer::arrow_answer;
+use super::credentials;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,17 +148,22 @@ impl LocalLake {
 impl Server {
     pub(crate) fn new(url: &str) -> Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(Error::config(format!("`{url}` is no server; write http://127.0.0.1:8710")));
-        }
         if url.contains('@') || url.contains('?') {
             // Not repeated: there may be a password in it.
             return Err(Error::config(
-                "a server's address has no user, password or query; write http://127.0.0.1:8710",
+                "a server's address has no user, password or query; write http://127.0.0.1:8710, and give credentials \
+                 in TELESTRATA_TOKEN, or TELESTRATA_USER and TELESTRATA_PASSWORD",
             ));
         }
+        let parsed = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(parsed) = parsed else {
+            return Err(Error::config(format!("`{url}` is no server; write http://127.0.0.1:8710")));
+        };
         let client = reqwest::Client::builder()
             .no_proxy()
+            // What was meant for one server is shown to no other.
+            .redirect(reqwest::redirect::Policy::none())
+            .default_headers(credentials::headers(&parsed)?)
             .build()
             .map_err(|error| Error::config("no HTTP client can be made").with_source(error))?;
         Ok(Self { url, client })
@@ -214,6 +221,8 @@ async fn problem(response: reqwest::Response) -> Error {
     let kind = match status.as_u16() {
         400 | 415 | 406 => ErrorKind::Invalid,
         404 => ErrorKind::NotFound,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::Forbidden,
         413 => ErrorKind::TooLarge,
         422 => ErrorKind::BudgetExceeded,
         499 => ErrorKind::Cancelled,
@@ -228,8 +237,11 @@ async fn problem(response: reqwest::Response) -> Error {
             column: position.get("column")?.as_u64()?,
         })
     });
-    Error::new(kind, detail.map_or_else(|| format!("the server answered {status}"), str::to_owned))
-        .with_position(position)
+    let mut message = detail.map_or_else(|| format!("the server answered {status}"), str::to_owned);
+    if kind == ErrorKind::Unauthenticated {
+        message.push_str("; set TELESTRATA_TOKEN, or TELESTRATA_USER and TELESTRATA_PASSWORD");
+    }
+    Error::new(kind, message).with_position(position)
 }
 
 impl Target {

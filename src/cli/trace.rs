@@ -12,6 +12,7 @@ use super::Done;
 use super::say::say;
 use super::target::TargetArgs;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::ids::TraceId;
 
 /// Characters of the time line.
 const LINE: usize = 40;
@@ -48,9 +49,9 @@ struct Moment {
 
 impl Trace {
     pub(super) async fn run(self) -> Result<Done> {
-        let id = normal_id(&self.trace_id)?;
+        let id = TraceId::parse(&self.trace_id).map_err(|error| Error::config(error.to_string()))?;
         let target = self.target.open().await?;
-        let sql = include_str!("trace.sql").replace("{trace_id}", &id);
+        let sql = include_str!("trace.sql").replace("{trace_id}", id.as_str());
         let batches = target.query(&sql).await?.collect().await?;
         let moments = moments(&batches)?;
         if moments.is_empty() {
@@ -59,19 +60,9 @@ impl Trace {
                 format!("no span, log or exemplar of trace {id} is stored here"),
             ));
         }
-        say(&render(&id, &moments))?;
+        say(&render(id.as_str(), &moments))?;
         Ok(Done::Wholly)
     }
-}
-
-/// 32 lower-case hex digits. Only these reach the query's text.
-fn normal_id(text: &str) -> Result<String> {
-    let digits: String = text.trim().trim_start_matches("0x").chars().filter(|c| *c != '-').collect();
-    let valid = !digits.is_empty() && digits.len() <= 32 && digits.chars().all(|c| c.is_ascii_hexdigit());
-    if !valid {
-        return Err(Error::config(format!("`{text}` is no trace id: 32 hex digits, or 16 of an older system's")));
-    }
-    Ok(format!("{:0>32}", digits.to_ascii_lowercase()))
 }
 
 fn moments(batches: &[RecordBatch]) -> Result<Vec<Moment>> {
@@ -228,19 +219,6 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[rstest::rstest]
-    #[case("4BF92F3577B34DA6A3CE929D0E0E4736", "4bf92f3577b34da6a3ce929d0e0e4736")]
-    #[case("0x4bf92f35-77b3-4da6-a3ce-929d0e0e4736", "4bf92f3577b34da6a3ce929d0e0e4736")]
-    #[case("a3ce929d0e0e4736", "0000000000000000a3ce929d0e0e4736")]
-    fn any_spelling_of_an_id(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(normal_id(text).unwrap(), expected);
-    }
-
-    #[test]
-    fn what_is_no_id_does_not_reach_the_query() {
-        assert!(normal_id("' or 1=1").is_err() && normal_id("").is_err() && normal_id(&"a".repeat(33)).is_err());
-    }
 
     #[test]
     fn a_note_is_with_its_own_services_half_of_a_shared_span() {

@@ -10,7 +10,8 @@ use super::keys::KEYS;
 use super::layers::Layers;
 use super::settings::{Config, UNLIMITED};
 
-/// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}}`.
+/// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}, "auth": {"users": {name: [role]},
+/// "tokens": {name: [role]}}}`; `auth` is NULL where nobody is configured.
 pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
     let settings: Map<String, Value> = KEYS
         .iter()
@@ -21,7 +22,7 @@ pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
         .collect();
     let promoted: Map<String, Value> =
         config.ingest.promoted.iter().map(|promoted| (promoted.name.clone(), json!(promoted.comment()))).collect();
-    json!({ "settings": settings, "promoted": promoted })
+    json!({ "settings": settings, "promoted": promoted, "auth": config.users.described() })
 }
 
 fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
@@ -37,6 +38,7 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.max_request_bytes" => json!(config.max_request_bytes),
         "ingest.repeat_window" => duration(config.ingest.wal.repeat_window),
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
+        "compaction.target_bytes" => json!(config.compaction.target_bytes),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
         "query.max_rows" => limit(config.query.max_rows),
@@ -88,8 +90,9 @@ mod tests {
     #[test]
     fn every_key_has_a_value() {
         let config = Config::from_layers(&Layers::load(None, |_| None).unwrap()).unwrap();
-        // Which endpoint stands where none is set is the provider's matter, and a folder of views is not needed.
-        for key in KEYS.iter().filter(|key| !["store.endpoint", "query.views"].contains(&key.path)) {
+        // Which endpoint stands where none is set is the provider's matter; a folder of views or TLS is not needed.
+        let unset = ["store.endpoint", "query.views", "tls.certificate", "tls.key"];
+        for key in KEYS.iter().filter(|key| !unset.contains(&key.path)) {
             assert!(!config.described["settings"][key.path]["value"].is_null(), "{}", key.path);
         }
     }

@@ -32,6 +32,9 @@ pub const KEYS: &[Key] = &[
     key("http", r#""127.0.0.1:8710""#, "address of the HTTP API, or off"),
     key("flight", r#""127.0.0.1:8711""#, "address of the Arrow Flight SQL door, or off"),
     key("postgres", r#""127.0.0.1:8712""#, "address of the PostgreSQL door, or off"),
+    key("tls.certificate", "", "PEM file of the certificate that every door shows, and of those behind it"),
+    key("tls.key", "", "PEM file of the certificate's private key"),
+    key("insecure_plaintext", "false", "whether other machines may be spoken to without TLS"),
     key(
         "store.endpoint",
         "",
@@ -50,6 +53,7 @@ pub const KEYS: &[Key] = &[
         r#""4 GiB""#,
         "unflushed bytes in the write-ahead log at which requests are told to wait",
     ),
+    key("compaction.target_bytes", r#""512 MiB""#, "bytes of the files that small ones are merged into"),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

@@ -12,6 +12,9 @@ use crate::error::{Error, Result};
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "telestrata.toml";
 
+/// The lists of tables, which no flag and no variable can hold.
+const LISTS: [&str; 3] = ["promoted", "auth.user", "auth.token"];
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -37,7 +40,7 @@ impl fmt::Display for Origin {
 }
 
 /// The values that were set, the strongest layer of each.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Layers {
     values: BTreeMap<String, (Value, Origin)>,
 }
@@ -86,9 +89,12 @@ impl Layers {
         let table: Table = text.parse().map_err(|error: toml::de::Error| {
             Error::config(failed(&format!("is not valid TOML: {}", error.message())))
         })?;
+        if table.get("auth").and_then(Value::as_table).is_some_and(Table::is_empty) {
+            return Err(Error::config(failed("has an [auth] without anyone in it; see `telestrata config hash`")));
+        }
         let origin = Origin::File(file.to_owned());
         for (path, value) in flatten(&table) {
-            let known = path == "promoted" || KEYS.iter().any(|key| key.path == path);
+            let known = LISTS.contains(&path.as_str()) || KEYS.iter().any(|key| key.path == path);
             if !known {
                 return Err(Error::config(failed(&format!(
                     "has the key `{path}`, which is not known; see `telestrata config show`"
@@ -97,6 +103,13 @@ impl Layers {
             self.values.insert(path, (value, origin.clone()));
         }
         Ok(())
+    }
+}
+
+/// Without the values: there are hashes among them.
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.values.iter().map(|(path, (_, origin))| (path, origin))).finish()
     }
 }
 

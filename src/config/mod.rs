@@ -4,6 +4,7 @@
 //! value came from. The keys are one table, `keys.rs`, from which the environment's names, `config show` and
 //! the documentation follow.
 
+mod auth;
 mod describe;
 mod keys;
 mod layers;

@@ -12,15 +12,19 @@ use serde::Deserialize;
 use toml::Value;
 use url::Url;
 
+use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
+use crate::maintenance::CompactionSettings;
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{QueryBudget, SqlObjects};
+use crate::server::TlsFiles;
 use crate::wal::WalSettings;
 
 /// A promoted column has at most this many sources.
@@ -31,6 +35,9 @@ const FOOTER_CACHE_SHARE: usize = 16;
 
 /// The part of the memory limit that small files of an object store may take.
 const SMALL_FILES_SHARE: usize = 32;
+
+/// The part of the memory limit that one merge of files may take.
+const COMPACTION_SHARE: usize = 8;
 
 /// The value of a limit that is none.
 pub(super) const UNLIMITED: &str = "unlimited";
@@ -110,12 +117,20 @@ pub struct Config {
     pub flight: Bind,
     /// The PostgreSQL door.
     pub postgres: Bind,
+    /// Who may come in.
+    pub users: Arc<Users>,
+    /// The certificate of every door; `None` for plaintext.
+    pub tls: Option<TlsFiles>,
+    /// Whether other machines may be spoken to in plaintext.
+    pub insecure_plaintext: bool,
     /// Largest OTLP request.
     pub max_request_bytes: usize,
     /// What a query may use.
     pub query: QueryBudget,
     /// The views and macros that queries may name.
     pub views: Arc<SqlObjects>,
+    /// How small files become large ones.
+    pub compaction: CompactionSettings,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -179,6 +194,11 @@ impl Config {
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
         };
+        let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
+        if target_bytes < 1 << 20 {
+            return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
+        }
+        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -188,9 +208,13 @@ impl Config {
             http: reader.parse("http")?,
             flight: reader.parse("flight")?,
             postgres: reader.parse("postgres")?,
+            users: Arc::new(users(layers)?),
+            tls: tls(&reader)?,
+            insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
             views: Arc::new(views(&reader)?),
+            compaction,
             ingest,
             described: serde_json::Value::Null,
         };
@@ -204,6 +228,15 @@ fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
     match reader.text("query.views") {
         Some(folder) => built_in.with_folder(Path::new(&folder)),
         None => Ok(built_in),
+    }
+}
+
+fn tls(reader: &Reader<'_>) -> Result<Option<TlsFiles>> {
+    match (reader.text("tls.certificate"), reader.text("tls.key")) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(reader.wrong("tls.key", "is needed beside tls.certificate")),
+        (None, Some(_)) => Err(reader.wrong("tls.certificate", "is needed beside tls.key")),
     }
 }
 
@@ -396,6 +429,16 @@ mod tests {
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]
+    #[case("[tls]\nkey = \"server.key\"", "tls.certificate")]
+    #[case("[tls]\ncertificate = \"server.pem\"", "tls.key")]
+    #[case("insecure_plaintext = \"maybe\"", "insecure_plaintext")]
+    #[case("[auth]", "[auth]")]
+    #[case("[auth]\nusers = []", "auth.users")]
+    #[case("[auth]\nuser = \"ann\"", "[[auth.user]]")]
+    #[case("[[auth.user]]\nname = \"ann\"\npassword = \"x\"", "`password` is no key")]
+    #[case("[[auth.user]]\nname = \"ann\"\nroles = []", "`scram` is missing")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = 1\nroles = []", "`hash` is not a string")]
+    #[case("[[auth.token]]\nname = \"edge\"\nhash = \"x\"\nroles = []", "argon2id")]
     fn what_is_wrong_is_named(#[case] toml: &str, #[case] named: &str) {
         let error = load(toml, &[]).unwrap_err();
         assert!(error.to_string().contains(named), "{error}");

@@ -52,12 +52,12 @@ pub(super) struct ScopeGroup<R> {
 #[derive(Debug)]
 pub(super) struct GroupColumns {
     resource_attributes: TextMap,
-    resource_schema_url: Text,
+    pub(super) resource_schema_url: Text,
     resource_dropped_attributes_count: Longs,
     scope_name: Text,
     scope_version: Text,
     scope_attributes: TextMap,
-    scope_schema_url: Text,
+    pub(super) scope_schema_url: Text,
     scope_dropped_attributes_count: Longs,
 }
 
@@ -163,13 +163,13 @@ impl GroupColumns {
         })
     }
 
-    fn push_resource_key(&self, key: &mut Vec<u8>, row: usize, types: &Types) {
+    pub(super) fn push_resource_key(&self, key: &mut Vec<u8>, row: usize, types: &Types) {
         push_attributes(key, &self.resource_attributes, row, &types.resource);
         push_text(key, self.resource_schema_url.get(row).unwrap_or_default());
         key.extend(self.resource_dropped_attributes_count.get(row).unwrap_or_default().to_le_bytes());
     }
 
-    fn push_scope_key(&self, key: &mut Vec<u8>, row: usize, types: &Types) {
+    pub(super) fn push_scope_key(&self, key: &mut Vec<u8>, row: usize, types: &Types) {
         push_attributes(key, &self.scope_attributes, row, &types.scope);
         for text in [&self.scope_name, &self.scope_version, &self.scope_schema_url] {
             push_text(key, text.get(row).unwrap_or_default());
@@ -177,7 +177,7 @@ impl GroupColumns {
         key.extend(self.scope_dropped_attributes_count.get(row).unwrap_or_default().to_le_bytes());
     }
 
-    fn resource(&self, row: usize, types: &Types) -> Checked<Resource> {
+    pub(super) fn resource(&self, row: usize, types: &Types) -> Checked<Resource> {
         Ok(Resource {
             attributes: self.resource_attributes.attributes(row, &types.resource)?,
             dropped_attributes_count: self.resource_dropped_attributes_count.count(row)?,
@@ -185,7 +185,7 @@ impl GroupColumns {
         })
     }
 
-    fn scope(&self, row: usize, types: &Types) -> Checked<InstrumentationScope> {
+    pub(super) fn scope(&self, row: usize, types: &Types) -> Checked<InstrumentationScope> {
         Ok(InstrumentationScope {
             name: self.scope_name.owned(row),
             version: self.scope_version.owned(row),

@@ -12,6 +12,7 @@
 //! groups.rs    records under their resource, scope and metric
 //! requests.rs  rows to requests of bounded size --> protobuf
 //!                                               --> json.rs, json_records.rs: OTLP/JSON
+//! records.rs   rows to single records, for answers that show them one by one
 //! distinct.rs  requests of equal rows that must not pass for one another
 //! file.rs      an output file that has its name only when it is whole
 //! ```
@@ -25,6 +26,7 @@ mod json_records;
 mod logs;
 mod metrics;
 mod points;
+mod records;
 mod requests;
 mod signal;
 mod spans;
@@ -32,4 +34,5 @@ mod values;
 
 pub use distinct::Distinct;
 pub use file::{FileCompression, Output};
+pub(crate) use records::{OfSchema, Record, RecordReader};
 pub use requests::{Report, Request, ToOtlp};

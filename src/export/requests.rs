@@ -195,6 +195,11 @@ fn gather<C: SignalColumns>(
 }
 
 impl Request {
+    /// Spans that are grouped already.
+    pub(super) const fn spans(records: u64, groups: Vec<ResourceGroup<Span>>) -> Self {
+        Self { records, body: Body::Spans(groups) }
+    }
+
     /// As protobuf.
     pub fn into_proto(self) -> Vec<u8> {
         match self.body {

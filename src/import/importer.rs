@@ -56,6 +56,8 @@ pub struct ImportSettings {
     pub promoted: Vec<Promoted>,
     /// Requests decoded at once.
     pub decoders: usize,
+    /// Whose credentials the files came with.
+    pub principal: Option<Arc<str>>,
 }
 
 impl Default for ImportSettings {
@@ -65,6 +67,7 @@ impl Default for ImportSettings {
             max_future_micros: 24 * 3600 * 1_000_000,
             promoted: crate::model::promoted::default_promoted(),
             decoders: std::thread::available_parallelism().map_or(1, usize::from),
+            principal: None,
         }
     }
 }
@@ -248,11 +251,14 @@ impl Importer {
             (ended, requests.into_reader().finish())
         });
         let (time, max_future) = (content.time, self.settings.max_future_micros);
+        let principal = self.settings.principal.clone();
         let mut decoded = ReceiverStream::new(receiver)
-            .map(|next| async move {
+            .map(|next| (next, principal.clone()))
+            .map(|(next, principal)| async move {
                 match next {
                     Ok(waiting) => {
-                        tokio::task::spawn_blocking(move || Ok(decode_request(waiting, time, max_future))).await
+                        let decode = move || Ok(decode_request(waiting, time, max_future, principal.as_deref()));
+                        tokio::task::spawn_blocking(decode).await
                     }
                     Err(unreadable) => Ok(Err(unreadable)),
                 }
@@ -445,7 +451,7 @@ fn time_app_id(app_id: &str) -> String {
     format!("{app_id}/time")
 }
 
-fn decode_request((request, permit): Waiting, time: i64, max_future_micros: i64) -> Decoded {
+fn decode_request((request, permit): Waiting, time: i64, max_future_micros: i64, principal: Option<&str>) -> Decoded {
     let meta = RequestMeta {
         ingest_time: time,
         latest_time: time.saturating_add(max_future_micros),
@@ -453,7 +459,7 @@ fn decode_request((request, permit): Waiting, time: i64, max_future_micros: i64)
             Encoding::Json => "import/otlp-json",
             Encoding::Proto => "import/otlp-proto",
         },
-        principal: None,
+        principal,
     };
     let decoded = decode(request.signal, request.encoding, &request.body, &meta)
         .map(|decoded| (decoded.batch, decoded.report))

@@ -57,8 +57,21 @@ pub(super) async fn compare_and_swap(
     operation: DeltaOperation,
     transactions: Vec<Transaction>,
 ) -> Result<DeltaTableState, DeltaTableError> {
+    compare_and_swap_with(log_store, state, actions, operation, transactions, []).await
+}
+
+/// The same, with more for the commit to say of itself.
+pub(super) async fn compare_and_swap_with(
+    log_store: &LogStoreRef,
+    state: &DeltaTableState,
+    actions: Vec<Action>,
+    operation: DeltaOperation,
+    transactions: Vec<Transaction>,
+    metadata: impl IntoIterator<Item = (String, serde_json::Value)>,
+) -> Result<DeltaTableState, DeltaTableError> {
     // Clean-up lists the log at every commit, and its failure would hide a commit that succeeded.
     let properties = CommitProperties::default()
+        .with_metadata(metadata)
         .with_max_retries(0)
         .with_create_checkpoint(false)
         .with_cleanup_expired_logs(Some(false))

@@ -33,6 +33,18 @@ pub struct LiveFile {
 }
 
 impl LiveFile {
+    /// A file that a commit has just named, or will.
+    pub(crate) fn staged(file: &DataFile, modified_ms: i64) -> Self {
+        Self {
+            path: file.path.clone(),
+            size: file.size,
+            rows: Some(file.rows as u64),
+            date: Some(file.date.clone()),
+            modified_ms,
+            stats: parse_stats(&file.path, &file.stats),
+        }
+    }
+
     /// The date partition in days since 1970.
     pub fn day(&self) -> Option<i32> {
         let date: NaiveDate = self.date.as_deref()?.parse().ok()?;
@@ -109,16 +121,7 @@ impl LiveFiles {
     /// These files and some that a commit of ours has just added.
     pub(crate) fn with_added(&self, added: &[DataFile], modified_ms: i64) -> Self {
         let mut files = self.files.clone();
-        files.extend(added.iter().map(|file| {
-            Arc::new(LiveFile {
-                path: file.path.clone(),
-                size: file.size,
-                rows: Some(file.rows as u64),
-                date: Some(file.date.clone()),
-                modified_ms,
-                stats: parse_stats(&file.path, &file.stats),
-            })
-        }));
+        files.extend(added.iter().map(|file| Arc::new(LiveFile::staged(file, modified_ms))));
         Self { files }
     }
 

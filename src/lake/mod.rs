@@ -18,7 +18,9 @@
 //! table.rs        snapshots and commits
 //! derived.rs      a table that is made from the others, and can be made again
 //! delta_log.rs    what both do to a Delta log
+//! rewrite.rs      files in the place of others, as a compare-and-swap
 //! files.rs        the live files of a snapshot
+//! file_rows.rs    a file's rows as the contract has them
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
 //! store_file.rs   a stored Parquet file, read by ranges
@@ -28,6 +30,7 @@
 mod cloud_store;
 mod delta_log;
 mod derived;
+mod file_rows;
 mod files;
 mod history;
 mod local_store;
@@ -35,6 +38,7 @@ mod location;
 mod log_state;
 mod parquet;
 mod readme;
+mod rewrite;
 mod schema;
 mod sort;
 mod stats;
@@ -47,6 +51,7 @@ mod write;
 
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
+pub(crate) use file_rows::{file_rows, is_sorted};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;
@@ -55,7 +60,9 @@ pub use location::LakeRoot;
 pub use log_state::{LogState, contract_properties};
 pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
+pub use rewrite::{Rewrite, Rewritten};
 pub(crate) use store_file::{StoreFile, store_failed};
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};
+pub(crate) use write::{Place, remove as remove_staged, write_sorted_rows};

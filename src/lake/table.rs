@@ -75,6 +75,15 @@ impl TableSnapshot {
         &self.files
     }
 
+    pub(super) const fn state(&self) -> &DeltaTableState {
+        &self.state
+    }
+
+    /// Whether the table looks as it did in another version: schema and protocol.
+    pub(super) fn has_schema_of(&self, other: &Self) -> bool {
+        self.state.schema() == other.state.schema() && self.state.protocol() == other.state.protocol()
+    }
+
     /// The promoted columns.
     pub fn promoted(&self) -> &[Promoted] {
         &self.columns.promoted
@@ -106,6 +115,11 @@ impl LakeTable {
             log_store: log_store(root, signal.table(), is_commit)?,
             store: root.table_store(signal.table())?,
         })
+    }
+
+    /// Its log.
+    pub(super) const fn log(&self) -> &LogStoreRef {
+        &self.log_store
     }
 
     /// The signal it holds.
@@ -228,7 +242,7 @@ impl LakeTable {
     }
 
     /// After the pause, where the store did not answer or another's commit came first; never after what is final.
-    async fn is_worth_another_try<T>(&self, outcome: &Result<T>, pause: u64) -> bool {
+    pub(super) async fn is_worth_another_try<T>(&self, outcome: &Result<T>, pause: u64) -> bool {
         match outcome {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 // Usual where several servers write one table.
@@ -320,7 +334,7 @@ impl LakeTable {
         txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
-        let actions = files.iter().map(|file| add_action(file, now)).collect::<Result<Vec<_>>>()?;
+        let actions = files.iter().map(|file| add_action(file, now, true)).collect::<Result<Vec<_>>>()?;
         let transactions = txns.iter().map(|txn| Transaction::new(&txn.app_id, txn.version)).collect();
         let state = self.commit(snapshot, actions, append_operation(), transactions).await?;
         if state.version() == snapshot.version() + 1 {
@@ -385,7 +399,7 @@ impl LakeTable {
             .map_err(|error| self.unavailable("the checkpoint failed", error))
     }
 
-    fn checked(&self, state: DeltaTableState) -> Result<TableSnapshot> {
+    pub(super) fn checked(&self, state: DeltaTableState) -> Result<TableSnapshot> {
         let refused = |what: String| Error::new(ErrorKind::Damaged, format!("table `{}` {what}", self.signal));
         let protocol = state.protocol();
         if protocol.min_reader_version() > 1 || protocol.min_writer_version() > 2 {
@@ -413,7 +427,7 @@ impl LakeTable {
         Ok(TableSnapshot { state, columns, files })
     }
 
-    fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {
+    pub(super) fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {
         Error::unavailable(format!("table `{}` {what}", self.signal)).with_source(error)
     }
 }
@@ -440,14 +454,14 @@ fn append_operation() -> DeltaOperation {
     DeltaOperation::Write { mode: SaveMode::Append, partition_by: Some(vec![PARTITION.to_owned()]), predicate: None }
 }
 
-fn add_action(file: &DataFile, now_ms: i64) -> Result<Action> {
+pub(super) fn add_action(file: &DataFile, now_ms: i64, data_change: bool) -> Result<Action> {
     let size = i64::try_from(file.size).map_err(|_| Error::internal("a file of more than 2^63 bytes"))?;
     Ok(Action::Add(Add {
         path: file.path.clone(),
         partition_values: HashMap::from([(PARTITION.to_owned(), Some(file.date.clone()))]),
         size,
         modification_time: now_ms,
-        data_change: true,
+        data_change,
         stats: Some(file.stats.clone()),
         ..Add::default()
     }))

@@ -1,14 +1,14 @@
-//! Rows in any order to sorted, encoded Parquet, one file for each date.
+//! Rows in any order, or sorted ones as they come, to sorted, encoded Parquet, one file for each date.
 //!
 //! Guarantee: a file holds the rows of one date, in the contract's sort order, with the promoted columns filled, and
 //! is whole and durable in the store when its [`DataFile`] is returned. No commit names it yet.
 //!
 //! ```text
 //! hot batches --> sort keys (date, then the sort order) --> row order --> date by date:
-//!     gather a slice of rows --> fill promoted columns --> encode  (a blocking thread)
-//!                                                            | bytes, a bounded channel
-//!                                                            v
-//!                                                          upload  (async)
+//!     gather a slice of rows --+--> fill promoted columns --> encode  (a blocking thread)
+//! rows that come sorted -------+                                | bytes, a bounded channel
+//!                                                               v
+//!                                                             upload  (async)
 //! ```
 
 use std::io::{self, Write};
@@ -95,10 +95,10 @@ pub async fn write_sorted(
 }
 
 /// Takes back a file that no commit has named, so that a flush that fails again and again does not fill the disk.
-async fn remove(store: &Arc<dyn ObjectStore>, path: &str) {
+pub(crate) async fn remove(store: &Arc<dyn ObjectStore>, path: &str) {
     match store.delete(&Path::from(path)).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-        Err(error) => tracing::warn!(path, %error, "a file of a failed flush is left for vacuum"),
+        Err(error) => tracing::warn!(path, %error, "a file that no commit names is left for vacuum"),
     }
 }
 
@@ -138,12 +138,68 @@ async fn write_run(
 ) -> Result<DataFile> {
     let date = date_text(run.date)?;
     let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
+    let count = run.rows.len();
+    let place = Place { path, date, rows: count };
+    write_file(store, signal, promoted, place, move |write| {
+        let sources: Vec<&RecordBatch> = batches.iter().collect();
+        for slice in run.rows.chunks(SLICE_ROWS) {
+            write(&interleave_record_batch(&sources, slice).map_err(encoding)?)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Path below the table's folder.
+    pub(crate) path: String,
+    /// The date of its rows, `YYYY-MM-DD`.
+    pub(crate) date: String,
+    /// About how many rows it will have: the bloom filters are made for so many.
+    pub(crate) rows: usize,
+}
+
+/// Writes rows that come in the contract's sort order, all of the place's date, as one file. An error that comes
+/// instead of rows leaves no file.
+///
+/// # Errors
+/// What came, or what the store or the encoder answers.
+pub(crate) async fn write_sorted_rows(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    promoted: &[Promoted],
+    place: Place,
+    mut rows: mpsc::Receiver<Result<RecordBatch>>,
+) -> Result<DataFile> {
+    write_file(store, signal, promoted.to_vec(), place, move |write| {
+        while let Some(batch) = rows.blocking_recv() {
+            write(&batch?)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Takes the next rows of a file.
+type WriteRows<'a> = dyn FnMut(&RecordBatch) -> Result<()> + 'a;
+
+/// Writes one file of what `give` gives.
+async fn write_file(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    promoted: Vec<Promoted>,
+    place: Place,
+    give: impl FnOnce(&mut WriteRows<'_>) -> Result<()> + Send + 'static,
+) -> Result<DataFile> {
+    let Place { path, date, rows } = place;
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let upload = tokio::spawn({
         let (store, path) = (Arc::clone(store), Path::from(path.as_str()));
         async move { upload(store.as_ref(), &path, receiver).await }
     });
-    let encoded = compute(move || encode_run(signal, &promoted, &batches, &run, sender)).await;
+    let encoded = compute(move || encode(signal, &promoted, rows, give, sender)).await;
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
     let size = size.map_err(|error| Error::unavailable(format!("can't write {path}")).with_source(error));
     match size.and_then(|size| Ok((size, encoded?))) {
@@ -156,27 +212,25 @@ async fn write_run(
     }
 }
 
-fn encode_run(
+fn encode(
     signal: Signal,
     promoted: &[Promoted],
-    batches: &[RecordBatch],
-    run: &DateRun,
+    rows: usize,
+    give: impl FnOnce(&mut WriteRows<'_>) -> Result<()>,
     sender: mpsc::Sender<Bytes>,
 ) -> Result<FileStats> {
     let full_schema = table_schema(signal, promoted);
     let file_schema = without_partition(&full_schema)?;
-    let options = writer_options(signal, promoted, &file_schema, run.rows.len())?;
+    let options = writer_options(signal, promoted, &file_schema, rows)?;
     let sink = ChunkSink { sender, pending: Vec::with_capacity(CHUNK_BYTES) };
     let mut writer = ArrowWriter::try_new_with_options(sink, file_schema, options).map_err(parquet)?;
     let mut promoter = Promoter::new(promoted);
     let mut stats = FileStats::new(signal);
-    let sources: Vec<&RecordBatch> = batches.iter().collect();
-    for slice in run.rows.chunks(SLICE_ROWS) {
-        let gathered = interleave_record_batch(&sources, slice).map_err(encoding)?;
-        let promoted = promoter.promote(&gathered, &full_schema).map_err(encoding)?;
+    give(&mut |batch| {
+        let promoted = promoter.promote(batch, &full_schema).map_err(encoding)?;
         stats.update(&promoted);
-        writer.write(&drop_partition(&promoted)?).map_err(parquet)?;
-    }
+        writer.write(&drop_partition(&promoted)?).map_err(parquet)
+    })?;
     writer.append_key_value_metadata(KeyValue::new(MARKS_KEY.to_owned(), promoter.marks().to_json()));
     let mut sink = writer.into_inner().map_err(parquet)?;
     sink.send_pending().map_err(|error| Error::unavailable("the upload of a file stopped").with_source(error))?;

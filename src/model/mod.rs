@@ -10,6 +10,7 @@
 //! promote.rs   promoted columns out of the maps, and which lookups they answer exactly
 //! schema.rs    contract + promoted -> Arrow schema
 //! build/       columns under construction, for decoders
+//! ids.rs       trace and span ids in any spelling
 //! series.rs    series_id: a data point's time series as a hash
 //! documentation.rs  docs/data-contract.md
 //! ```
@@ -18,6 +19,7 @@ pub(crate) mod build;
 pub mod column;
 pub mod contract;
 pub mod documentation;
+pub mod ids;
 pub mod promote;
 pub mod promoted;
 pub mod schema;

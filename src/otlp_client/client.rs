@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::HeaderMap;
 use tonic::codec::CompressionEncoding;
 
 use super::address::{Address, AddressError, Protocol};
@@ -108,6 +109,16 @@ impl Client {
             }
         };
         Ok(Self { endpoint: endpoint.to_owned(), door, retry: RetryPolicy::DEFAULT, answered: Arc::default() })
+    }
+
+    /// The same, with these headers in every request.
+    #[must_use]
+    pub fn with_headers(mut self, headers: HeaderMap) -> Self {
+        match &mut self.door {
+            Door::Grpc(grpc) => grpc.headers = headers,
+            Door::Http(http) => http.headers = headers,
+        }
+        self
     }
 
     /// Sends an encoded request of `records` records until the endpoint has it: again and again while it is

@@ -2,11 +2,13 @@
 
 use bytes::{BufMut, Bytes};
 use prost::Message as _;
+use reqwest::header::HeaderMap;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Status};
+use tonic::{Extensions, Request, Status};
 
 use super::client::{CONNECT_TIMEOUT, Compression, REQUEST_TIMEOUT};
 use super::reply::{Refusal, Taken};
@@ -16,6 +18,7 @@ use crate::otlp_reply::ExportResponse;
 #[derive(Debug, Clone)]
 pub(super) struct GrpcDoor {
     grpc: Grpc<Channel>,
+    pub(super) headers: HeaderMap,
 }
 
 impl GrpcDoor {
@@ -23,7 +26,8 @@ impl GrpcDoor {
         let endpoint = Endpoint::from_shared(origin.to_owned())?;
         let channel = endpoint.connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT).connect().await?;
         let grpc = Grpc::new(channel);
-        Ok(Self { grpc: compression.grpc_encoding().map_or(grpc.clone(), |encoding| grpc.send_compressed(encoding)) })
+        let grpc = compression.grpc_encoding().map_or(grpc.clone(), |encoding| grpc.send_compressed(encoding));
+        Ok(Self { grpc, headers: HeaderMap::new() })
     }
 
     pub(super) async fn export(&mut self, signal: Signal, request: Bytes) -> Result<Taken, Refusal> {
@@ -33,7 +37,9 @@ impl GrpcDoor {
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
         });
         self.grpc.ready().await.map_err(|error| Refusal::no_answer(error.to_string()))?;
-        let answer = self.grpc.unary(Request::new(request), path, EncodedCodec).await;
+        let request =
+            Request::from_parts(MetadataMap::from_headers(self.headers.clone()), Extensions::default(), request);
+        let answer = self.grpc.unary(request, path, EncodedCodec).await;
         answer.map(|response| response.into_inner().into()).map_err(|status| Refusal::from_status(&status))
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 use flate2::write::GzEncoder;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
 use super::address::Address;
 use super::client::{CONNECT_TIMEOUT, Compression, REQUEST_TIMEOUT};
@@ -16,6 +16,7 @@ pub(super) struct HttpDoor {
     client: reqwest::Client,
     address: Address,
     compression: Compression,
+    pub(super) headers: HeaderMap,
 }
 
 impl HttpDoor {
@@ -27,7 +28,7 @@ impl HttpDoor {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .build()?;
-        Ok(Self { client, address, compression })
+        Ok(Self { client, address, compression, headers: HeaderMap::new() })
     }
 
     /// The request as it travels: compressed once for all its tries.
@@ -45,11 +46,12 @@ impl HttpDoor {
 
     /// Sends a [`body`](Self::body).
     pub(super) async fn export(&self, signal: Signal, body: Bytes) -> Result<Taken, HttpFailure> {
-        let request = self.client.post(self.address.http_url(signal)).header(CONTENT_TYPE, "application/x-protobuf");
-        let request = match self.compression.name() {
-            Some(name) => request.header(CONTENT_ENCODING, name),
-            None => request,
-        };
+        let mut headers = self.headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if let Some(name) = self.compression.name() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+        }
+        let request = self.client.post(self.address.http_url(signal)).headers(headers);
         let response = request.body(body).send().await.map_err(|error| {
             let cause = causes(&error);
             if error.is_connect() { HttpFailure::NotConnected(cause) } else { HttpFailure::broken(cause) }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! address.rs   which protocol an address speaks; what can't be spoken is refused, plaintext never stands in for TLS
+//! headers.rs   what goes along with each request, such as a token
 //! grpc.rs      http.rs     one request, one answer
 //! reply.rs     answers: what was rejected (partial success), or why and whether to come again
 //! retry.rs     how often and after how long
@@ -12,6 +13,7 @@
 mod address;
 mod client;
 mod grpc;
+mod headers;
 mod http;
 mod reply;
 mod retry;
@@ -20,4 +22,5 @@ mod tests;
 
 pub use address::{AddressError, Protocol};
 pub use client::{Client, Compression, Delivery, SendError};
+pub use headers::{HeadersError, parse_headers};
 pub use reply::Refusal;

@@ -51,6 +51,7 @@ use super::lookup::MapLookupPlanner;
 use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
+use super::pg_catalog::{CatalogueQuery, PgCatalog, Told, rewrite_ordinary, shown_rows, shown_schema};
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
 use super::scan_report::ScanReports;
@@ -115,6 +116,7 @@ struct Planner {
     objects: Arc<SqlObjects>,
     system: SystemTables,
     state: SessionState,
+    catalogue: PgCatalog,
 }
 
 /// A query and how its text is meant.
@@ -126,6 +128,8 @@ pub struct Question {
     pub params: Vec<ScalarValue>,
     /// Whose SQL it is.
     pub dialect: Dialect,
+    /// Who asks, for `current_user`; `None` where it is nobody in particular.
+    pub user: Option<String>,
     /// What it may use, within the budget.
     pub limits: Limits,
 }
@@ -141,6 +145,11 @@ pub enum Dialect {
 }
 
 impl Question {
+    /// Who asks, by a name that a client can be shown.
+    fn user(&self) -> &str {
+        self.user.as_deref().unwrap_or(CATALOG)
+    }
+
     /// A query in this program's SQL, without parameters.
     pub fn new(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), ..Self::default() }
@@ -251,7 +260,8 @@ impl QueryEngine {
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
         let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
-        let planner = Planner { root, stores, index, objects, system, state };
+        let catalogue = PgCatalog::default();
+        let planner = Planner { root, stores, index, objects, system, state, catalogue };
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
     }
 
@@ -352,7 +362,12 @@ impl QueryEngine {
     /// What planning met; a user's view that can't be planned is left out.
     pub async fn catalogue(&self, pinned: Pinned) -> Result<Vec<CatalogueTable>> {
         let planner = Arc::clone(&self.planner);
-        self.planned(&Limits::default(), self.deadline(&Limits::default()), async move { planner.catalogue(pinned).await }).await
+        self.planned(
+            &Limits::default(),
+            self.deadline(&Limits::default()),
+            async move { planner.catalogue(pinned).await },
+        )
+        .await
     }
 
     fn deadline(&self, limits: &Limits) -> Instant {
@@ -470,6 +485,9 @@ impl Planner {
         question: Question,
         meter: &Arc<ScanMeter>,
     ) -> Result<SendableRecordBatchStream> {
+        if let Some(query) = self.catalogue_query(&question).await? {
+            return self.start_catalogue(pinned, query, &question, meter).await;
+        }
         let reports = Arc::default();
         let Logical { plan, state, orders, promoted } = self.plan(pinned, &question, meter, &reports).await?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
@@ -492,6 +510,11 @@ impl Planner {
     async fn prepare(&self, pinned: Pinned, question: Question) -> Result<Prepared> {
         let reports = Arc::default();
         let meter = Arc::new(ScanMeter::new(None));
+        if let Some(query) = self.catalogue_query(&question).await? {
+            let parameters = vec![None; query.parameters()];
+            let (plan, _) = self.plan_catalogue(pinned, query, None, question.user(), &meter).await?;
+            return Ok(Prepared { schema: shown_schema(plan.schema().as_arrow()), parameters });
+        }
         let plan = self.plan(pinned, &question, &meter, &reports).await?.plan;
         let types = plan.get_parameter_types().map_err(from_datafusion)?;
         let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
@@ -545,6 +568,54 @@ impl Planner {
         Ok(tables)
     }
 
+    /// A question to PostgreSQL's catalogue, where it is one.
+    async fn catalogue_query(&self, question: &Question) -> Result<Option<CatalogueQuery>> {
+        match question.dialect {
+            Dialect::Own => Ok(None),
+            Dialect::Postgres => self.catalogue.query(&question.sql).await,
+        }
+    }
+
+    async fn start_catalogue(
+        &self,
+        pinned: Pinned,
+        query: CatalogueQuery,
+        question: &Question,
+        meter: &Arc<ScanMeter>,
+    ) -> Result<SendableRecordBatchStream> {
+        let params = Some(question.params.as_slice());
+        let (plan, state) = self.plan_catalogue(pinned, query, params, question.user(), meter).await?;
+        let plan = state.create_physical_plan(&plan).await.map_err(from_datafusion)?;
+        let rows = execute_stream(plan, state.task_ctx()).map_err(from_datafusion)?;
+        let schema = shown_schema(&rows.schema());
+        let shown = Arc::clone(&schema);
+        let rows = rows.map(move |rows| shown_rows(&rows?, &shown));
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+    }
+
+    async fn plan_catalogue(
+        &self,
+        pinned: Pinned,
+        query: CatalogueQuery,
+        params: Option<&[ScalarValue]>,
+        user: &str,
+        meter: &Arc<ScanMeter>,
+    ) -> Result<(LogicalPlan, SessionState)> {
+        let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
+        let state = self.session_over(pinned, meter, &Arc::default())?;
+        let told = Told::new(&state, &self.objects, &promoted).await?;
+        let made = async {
+            let views = told.views().map(|view| (view.name.to_string(), Broken::LeftOut)).collect();
+            self.plan_views(&state, views, &mut HashSet::new(), &mut ViewOrders::new()).await?;
+            told.all().await
+        };
+        let catalogue = self.catalogue.over(told.made_of(), made).await?;
+        let runtime = Arc::clone(state.runtime_env());
+        let (plan, state) = catalogue.plan(query, params, user, runtime).await?;
+        check_read_only(&plan)?;
+        Ok((plan, state))
+    }
+
     /// The plan of a query, checked to be read-only.
     async fn plan(
         &self,
@@ -553,7 +624,10 @@ impl Planner {
         meter: &Arc<ScanMeter>,
         reports: &Arc<ScanReports>,
     ) -> Result<Logical> {
-        let statement = self.statement(&question.sql)?;
+        let mut statement = self.statement(&question.sql)?;
+        if question.dialect == Dialect::Postgres {
+            rewrite_ordinary(&mut statement, question.user()).map_err(Error::invalid)?;
+        }
         let promoted = known_promoted(pinned.0.iter().map(|(_, table)| table.snapshot.promoted()));
         let state = self.session_over(pinned, meter, reports)?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };

@@ -30,6 +30,7 @@
 //! view_order.rs       the order that a view ends with
 //! asked.rs            a bound on a view's time or trace_id bounds what the view reads
 //! markers.rs          where a view reads it
+//! pg_catalog/         what PostgreSQL's clients ask about tables, columns, types
 //! asof_join/          each row of one table with the nearest of another
 //! ```
 
@@ -51,6 +52,7 @@ mod lookup_below;
 mod lookup_pushdown;
 mod macros;
 mod markers;
+mod pg_catalog;
 mod provider;
 mod pruning;
 mod scan_order;
@@ -69,6 +71,7 @@ pub use budget::{Limits, QueryBudget};
 pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_summary};
 pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 pub use filter::{error_in_condition, filtered_table};
+pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
 pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

@@ -23,7 +23,7 @@ use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
 /// Deepest nesting of expressions and subqueries.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Operators and keywords of a query, at most.
 const MAX_OPERATORS: usize = 5_000;
@@ -110,7 +110,7 @@ pub(super) fn parse_expression(text: &str) -> Result<Expr> {
 
 /// Refuses what would nest too deep: `1+1+1+...` is one level an operator, which the parser builds in a loop, past its
 /// own limit, and which is let go of by recursion.
-fn check_length(sql: &str) -> Result<()> {
+pub(super) fn check_length(sql: &str) -> Result<()> {
     // A text that is no SQL is the parser's to report.
     let Ok(tokens) = Tokenizer::new(&QueryDialect, sql).tokenize() else { return Ok(()) };
     let operators = tokens.iter().filter(|token| match token {

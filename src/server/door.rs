@@ -1,13 +1,14 @@
 //! One listening address and its connections.
 //!
 //! Guarantees: connections are bounded in number; a connection that sends no whole head of a request in time is
-//! closed; a dead HTTP/2 peer is found by ping. All tasks belong to the server's [`Life`].
+//! closed; a dead HTTP/2 peer is found by ping. With TLS nothing else is spoken, and a handshake that hangs holds up
+//! its own connection alone. All tasks belong to the server's [`Life`].
 //!
 //! hyper is used directly because `axum::serve` sets no timer (so no header timeout and no keepalive) and does not
 //! join its connections.
 //!
 //! ```text
-//! accept, at most MAX_CONNECTIONS --> connection (HTTP/1.1 | HTTP/2) --> routes
+//! accept, at most MAX_CONNECTIONS --> TLS handshake --> connection (HTTP/1.1 | HTTP/2) --> routes
 //!      stopping: accept ends          stopping: the request under way ends, then the connection
 //! ```
 
@@ -20,10 +21,13 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::life::Life;
+use super::tls::{Tls, handshake};
 use crate::error::{Error, Result};
 
 /// Connections of one door at a time; more wait in the kernel's queue.
@@ -49,8 +53,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum Protocol {
     /// HTTP/1.1.
     Http1,
-    /// HTTP/2 with prior knowledge, as gRPC does without TLS.
+    /// HTTP/2, and with prior knowledge where there is no TLS, as gRPC does.
     Http2,
+}
+
+impl Protocol {
+    /// Its name in ALPN (RFC 7301).
+    const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Http1 => b"http/1.1",
+            Self::Http2 => b"h2",
+        }
+    }
 }
 
 /// A listening address that serves nobody yet.
@@ -59,14 +73,19 @@ pub(super) struct Door {
     name: &'static str,
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Door {
-    /// Takes the address; `None` for a door that is off.
+    /// Takes the address, to speak with TLS there if there is any; `None` for a door that is off.
     ///
     /// # Errors
     /// `Config` naming the address.
-    pub(super) async fn open(name: &'static str, address: Option<SocketAddr>) -> Result<Option<Self>> {
+    pub(super) async fn open(
+        name: &'static str,
+        address: Option<SocketAddr>,
+        tls: Option<&Arc<Tls>>,
+    ) -> Result<Option<Self>> {
         let Some(asked) = address else { return Ok(None) };
         let refused = |error: std::io::Error| {
             let advice = match error.kind() {
@@ -79,7 +98,7 @@ impl Door {
         };
         let listener = TcpListener::bind(asked).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Some(Self { name, listener, address }))
+        Ok(Some(Self { name, listener, address, tls: tls.map(Arc::clone) }))
     }
 
     /// The address it got.
@@ -87,16 +106,34 @@ impl Door {
         self.address
     }
 
+    /// How TLS is spoken here by a protocol of this name in ALPN; `None` for plaintext.
+    pub(super) fn tls(&self, protocol: &[u8]) -> Option<Arc<ServerConfig>> {
+        self.tls.as_ref().map(|tls| tls.speaking(protocol))
+    }
+
     /// Serves HTTP until the server stops.
     pub(super) fn serve(self, routes: Router, protocol: Protocol, life: &Life) {
         let connections = Arc::new(connections(protocol, life));
+        let tls = self.tls(protocol.alpn());
         let own = life.clone();
         self.serve_streams(life, move |stream, _| {
-            serve_connection(stream, Arc::clone(&connections), routes.clone(), own.clone())
+            let (tls, connections, routes, life) = (tls.clone(), Arc::clone(&connections), routes.clone(), own.clone());
+            async move {
+                // Replies are small and waited for. Without the option they are as right, and slower.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY was not set");
+                }
+                let Some(tls) = tls else { return serve_connection(stream, connections, routes, life).await };
+                match life.stopping().run_until_cancelled(handshake(tls, stream)).await {
+                    Some(Ok(stream)) => serve_connection(stream, connections, routes, life.clone()).await,
+                    Some(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                    None => {}
+                }
+            }
         });
     }
 
-    /// Hands each connection to `serve`, with the address of its peer, until the server stops. What `serve` answers is
+    /// Hands each connection to `serve` as it came, with the address of its peer, until the server stops. What `serve` answers is
     /// the whole of the connection; it must end soon once the server is stopping.
     pub(super) fn serve_streams<F>(self, life: &Life, serve: impl Fn(TcpStream, SocketAddr) -> F + Send + 'static)
     where
@@ -151,11 +188,10 @@ fn connections(protocol: Protocol, life: &Life) -> Builder<Life> {
     }
 }
 
-async fn serve_connection(stream: TcpStream, connections: Arc<Builder<Life>>, routes: Router, life: Life) {
-    // Replies are small and waited for. Without the option they are as right, and slower.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY was not set");
-    }
+async fn serve_connection<S>(stream: S, connections: Arc<Builder<Life>>, routes: Router, life: Life)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut connection = pin!(connections.serve_connection(TokioIo::new(stream), TowerToHyperService::new(routes)));
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,

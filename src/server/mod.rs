@@ -8,10 +8,13 @@
 //!
 //! postgres/      the PostgreSQL wire protocol, on a port of its own (8712)
 //! authenticate.rs  whose request it is
+//! traces/        whole traces, for answers made of spans
+//! jaeger/        Jaeger's query API, at the HTTP API's door
 //! service/       the one query service: rights, ids, cancelling, counting
 //! running.rs     start, the addresses, stop
 //! life.rs        who is alive, who must stop
 //! settings.rs    what an operator may turn
+//! tls.rs         the certificate, and TLS of each door
 //! body.rs        a request's body: bounded in bytes and in time
 //! room.rs        the bytes of all requests being received: bounded
 //! ```
@@ -23,6 +26,7 @@ mod authenticate;
 mod body;
 mod door;
 mod flight;
+mod jaeger;
 mod life;
 mod otlp;
 mod postgres;
@@ -30,6 +34,9 @@ mod room;
 mod running;
 mod service;
 mod settings;
+mod tls;
+mod traces;
 
 pub use running::{Addresses, Running, start};
 pub use settings::ServerSettings;
+pub use tls::TlsFiles;

@@ -8,12 +8,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
 use serde::Serialize;
 
 use super::api;
-use super::authenticate::authenticate;
+use super::authenticate::Gate;
 use super::door::{Door, Protocol};
 use super::flight;
 use super::life::Life;
@@ -21,7 +19,7 @@ use super::otlp::{self, Intake};
 use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
-use crate::auth::Users;
+use super::tls::Tls;
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::QueryEngine;
@@ -59,11 +57,13 @@ pub struct Running {
 /// `Config` where a setting can't work or an address can't be listened on.
 pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: ServerSettings) -> Result<Running> {
     settings.validate()?;
-    let grpc = Door::open("otlp/grpc", settings.otlp_grpc).await?;
-    let http = Door::open("otlp/http", settings.otlp_http).await?;
-    let api = Door::open("http", settings.http).await?;
-    let flight_sql = Door::open("flight", settings.flight).await?;
-    let postgres = Door::open("postgres", settings.postgres).await?;
+    let tls = settings.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+    let tls = tls.as_ref();
+    let grpc = Door::open("otlp/grpc", settings.otlp_grpc, tls).await?;
+    let http = Door::open("otlp/http", settings.otlp_http, tls).await?;
+    let api = Door::open("http", settings.http, tls).await?;
+    let flight_sql = Door::open("flight", settings.flight, tls).await?;
+    let postgres = Door::open("postgres", settings.postgres, tls).await?;
     let address = |door: &Option<Door>| door.as_ref().map(Door::address);
     let addresses = Addresses {
         otlp_grpc: address(&grpc),
@@ -73,28 +73,31 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         postgres: address(&postgres),
     };
     let life = Life::default();
-    let users = Arc::new(Users::none());
-    let known = |routes: Router| routes.layer(from_fn_with_state(Arc::clone(&users), authenticate));
+    let gate = |door, refuse| Gate::new(Arc::clone(&settings.users), store.metrics(), door, refuse);
     let service = Arc::new(QueryService::new(Arc::clone(&store), engine));
     let intake = Arc::new(Intake::new(Arc::clone(&store), settings.max_request_bytes));
     if let Some(door) = grpc {
-        door.serve(known(otlp::grpc_routes(Arc::clone(&intake))), Protocol::Http2, &life);
+        let gate = gate("otlp/grpc", otlp::refuse_grpc);
+        door.serve(otlp::grpc_routes(Arc::clone(&intake), gate), Protocol::Http2, &life);
     }
     if let Some(door) = http {
-        door.serve(known(otlp::http_routes(intake)), Protocol::Http1, &life);
+        door.serve(otlp::http_routes(intake, gate("otlp/http", otlp::refuse_http)), Protocol::Http1, &life);
     }
     if let Some(door) = api {
         let address = door.address();
-        let routes = api::routes(store, Arc::clone(&service), settings, life.clone(), address);
-        door.serve(known(routes), Protocol::Http1, &life);
-    }
-    if let Some(door) = flight_sql {
-        // Its sessions are let in by their own tokens, and all others as at every door.
-        door.serve(flight::routes(Arc::clone(&service), Arc::clone(&users)), Protocol::Http2, &life);
+        let gate = gate("http", api::refuse);
+        let routes = api::routes(Arc::clone(&store), Arc::clone(&service), &settings, life.clone(), address, gate);
+        door.serve(routes, Protocol::Http1, &life);
     }
     if let Some(door) = postgres {
-        let own = Arc::new(PostgresDoor::new(service, users, None, life.stopping().clone()));
+        let tls = door.tls(PostgresDoor::ALPN);
+        let users = Arc::clone(&settings.users);
+        let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
+    }
+    if let Some(door) = flight_sql {
+        let gate = gate("flight", flight::refuse);
+        door.serve(flight::routes(service, Arc::clone(&settings.users), gate), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })
 }

@@ -59,9 +59,22 @@ impl Sdk {
 
     /// Starts a scenario.
     pub fn start(self, scenario: &str, protocol: &str, compression: &str, endpoint: &str, run: &str) -> Sender {
+        self.start_in(&[], scenario, protocol, compression, endpoint, run)
+    }
+
+    /// Starts a scenario with an environment.
+    pub fn start_in(
+        self,
+        env: &[(&str, &str)],
+        scenario: &str,
+        protocol: &str,
+        compression: &str,
+        endpoint: &str,
+        run: &str,
+    ) -> Sender {
         // The first one may install or build for a while.
         let mut command = tokio::task::block_in_place(|| self.command());
-        command.args([scenario, protocol, compression, endpoint, run]);
+        command.args([scenario, protocol, compression, endpoint, run]).envs(env.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));

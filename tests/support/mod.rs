@@ -2,13 +2,16 @@
 
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub mod certificates;
 pub mod clients;
 pub mod fault_run;
 pub mod fault_store;
+pub mod jdbc;
 pub mod logs;
 pub mod otlp_gen;
 pub mod otlp_json;
 pub mod otlp_rows;
+pub mod people;
 pub mod proxy;
 pub mod psql;
 pub mod python;

@@ -70,19 +70,21 @@ impl Home {
 
     /// Starts a server and waits until it is ready.
     pub fn serve(&self) -> Server {
+        self.serve_with("127.0.0.1:0", |_| {})
+    }
+
+    /// The same, each door at this address, and the command changed.
+    pub fn serve_with(&self, address: &str, change: impl FnOnce(&mut Command)) -> Server {
         let ready_file = self.path().join("ready.json");
         let _ = std::fs::remove_file(&ready_file);
-        let child = self
-            .verb("serve")
-            .arg("--wal")
-            .arg(self.wal())
-            .args(["--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--http", "127.0.0.1:0"])
-            .args(["--flight", "127.0.0.1:0", "--postgres", "127.0.0.1:0"])
-            .arg("--ready-file")
-            .arg(&ready_file)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = self.verb("serve");
+        command.arg("--wal").arg(self.wal());
+        for door in ["--otlp-grpc", "--otlp-http", "--http", "--flight", "--postgres"] {
+            command.args([door, address]);
+        }
+        command.arg("--ready-file").arg(&ready_file).stdout(Stdio::null());
+        change(&mut command);
+        let child = command.spawn().unwrap();
         let mut server = Server { child, doors: Value::Null };
         server.doors = wait_for("the server to be ready", || {
             if let Some(status) = server.child.try_wait().unwrap() {
@@ -102,7 +104,8 @@ pub struct Server {
 }
 
 impl Server {
-    fn address(&self, door: &str) -> String {
+    /// Host and port of a door.
+    pub fn address(&self, door: &str) -> String {
         self.doors[door].as_str().unwrap_or_else(|| panic!("no door {door}: {}", self.doors)).to_owned()
     }
 

@@ -22,6 +22,7 @@ mod critical_path;
 mod description;
 mod error_fingerprint;
 mod growth;
+mod has_event;
 mod has_exemplar;
 mod histogram;
 mod increase;
@@ -91,6 +92,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(SpanEnd::default()),
         ScalarUDF::from(span_slack::SpanSlack::new(budget.span_slack)),
         ScalarUDF::from(HasExemplar::default()),
+        ScalarUDF::from(has_event::HasEvent::default()),
         ScalarUDF::from(bucket_of::BucketOf::default()),
         ScalarUDF::from(MessagePattern::default()),
         ScalarUDF::from(Fingerprint::default()),

@@ -152,7 +152,7 @@ impl SystemTable {
     }
 
     /// The same as an Arrow schema.
-    pub(super) fn schema(self) -> SchemaRef {
+    pub(in crate::query) fn schema(self) -> SchemaRef {
         let fields = self.columns().iter().map(|column| Field::new(column.name, column.kind.data_type(), true));
         Arc::new(Schema::new(fields.collect::<Fields>()))
     }

@@ -7,20 +7,27 @@ use crate::output::Format;
 
 /// The format that the `Accept` headers like best; JSON where they leave it open.
 pub(super) fn accepted_format(headers: &HeaderMap) -> Result<Format, Problem> {
+    let Some(asked) = liked(headers) else { return Ok(Format::Json) };
+    asked.iter().find_map(|name| format_of(name)).ok_or_else(|| {
+        let known: Vec<_> = Format::ALL.iter().map(|format| format.media_type()).collect();
+        Problem::of_status(StatusCode::NOT_ACCEPTABLE, format!("accept one of {}", known.join(", ")))
+    })
+}
+
+/// The media ranges of the `Accept` headers in lower case, best first, without those that are refused; `None` where
+/// there is no such header.
+pub(super) fn liked(headers: &HeaderMap) -> Option<Vec<String>> {
     let mut asked: Vec<(&str, f32)> = Vec::new();
     for value in headers.get_all(header::ACCEPT) {
         asked.extend(value.to_str().unwrap_or_default().split(',').filter_map(range));
     }
     if asked.is_empty() {
-        return Ok(Format::Json);
+        return None;
     }
     // Stable: of equals, the one named first.
     asked.sort_by(|(_, one), (_, other)| other.total_cmp(one));
-    let best = asked.iter().filter(|(_, quality)| *quality > 0.0).find_map(|(name, _)| format_of(name));
-    best.ok_or_else(|| {
-        let known: Vec<_> = Format::ALL.iter().map(|format| format.media_type()).collect();
-        Problem::of_status(StatusCode::NOT_ACCEPTABLE, format!("accept one of {}", known.join(", ")))
-    })
+    let wanted = asked.into_iter().filter(|(_, quality)| *quality > 0.0);
+    Some(wanted.map(|(name, _)| name.to_ascii_lowercase()).collect())
 }
 
 /// One media range and how much it is liked.
@@ -32,7 +39,7 @@ fn range(text: &str) -> Option<(&str, f32)> {
 }
 
 fn format_of(name: &str) -> Option<Format> {
-    match name.to_ascii_lowercase().as_str() {
+    match name {
         "*/*" | "application/*" => Some(Format::Json),
         "text/*" => Some(Format::Csv),
         "application/jsonl" | "application/ndjson" => Some(Format::Ndjson),

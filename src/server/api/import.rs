@@ -9,6 +9,7 @@ use std::io::{BufWriter, Seek, Write};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::header;
@@ -21,8 +22,9 @@ use tokio_util::io::ReaderStream;
 
 use super::problem::Problem;
 use super::routes::Api;
+use crate::auth::Principal;
 use crate::error::{Error, Result};
-use crate::import::{FileFormat, ImportOutcome, Importer, Input};
+use crate::import::{FileFormat, ImportOutcome, ImportSettings, Importer, Input};
 
 /// How long a sender may send nothing.
 const STALL: Duration = Duration::from_secs(60);
@@ -36,6 +38,7 @@ struct Question {
 /// Takes a file and answers when it is stored.
 pub(super) async fn import(
     State(api): State<Arc<Api>>,
+    Extension(principal): Extension<Principal>,
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -48,7 +51,7 @@ pub(super) async fn import(
     let worker = Arc::clone(&api);
     let done = api.life.spawn(async move {
         let _turn = turn;
-        store(&worker, question, spooled).await
+        store(&worker, question, principal, spooled).await
     });
     let done = done.await;
     let (outcome, rejects) =
@@ -61,10 +64,16 @@ pub(super) async fn import(
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())
 }
 
-async fn store(api: &Api, question: Question, spooled: NamedTempFile) -> Result<(ImportOutcome, std::fs::File)> {
+async fn store(
+    api: &Api,
+    question: Question,
+    principal: Principal,
+    spooled: NamedTempFile,
+) -> Result<(ImportOutcome, std::fs::File)> {
     let input = Input::Spooled(question.name, Arc::new(spooled));
     let mut rejects = BufWriter::new(tempfile::tempfile().map_err(no_room)?);
-    let mut importer = Importer::open(api.store.root(), api.import.clone()).await?;
+    let settings = ImportSettings { principal: principal.name().map(Into::into), ..api.import.clone() };
+    let mut importer = Importer::open(api.store.root(), settings).await?;
     let imported = importer
         .import(&input, question.format, Arc::default(), |record| record.write_line(&mut rejects).map_err(no_room))
         .await;

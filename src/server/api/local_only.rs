@@ -1,16 +1,19 @@
-//! On a loopback address: local programs and local pages alone.
+//! What pages of other sites may do through the browser of someone who may come in: nothing.
 //!
 //! Nothing but the address protects an API without credentials on a loopback address. A page from elsewhere could
-//! still reach it through the browser of someone on this machine: by a name that it makes point here (DNS
-//! rebinding; it shows in `Host`), or by a plain cross-site request (it shows in `Origin`).
+//! still reach it: by a name that it makes point here (DNS rebinding; it shows in `Host`), or by a plain cross-site
+//! request (it shows in `Origin`). Where there are credentials, a browser remembers them for the name that they were
+//! given to, so that rebinding brings none; it does send them along with a cross-site request.
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
+
+const OTHER_SITE: &str = "pages of other sites may not ask here";
 
 /// Lets requests pass that a local program or a local page made.
 pub(super) async fn local_only(request: Request, next: Next) -> Response {
@@ -18,6 +21,20 @@ pub(super) async fn local_only(request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// Lets requests pass that a program or a page of this very server made.
+pub(super) async fn same_origin(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let own = |origin: &HeaderValue| {
+        let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
+        host.is_some_and(|host| origin.is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host)))
+    };
+    if headers.get(header::ORIGIN).is_none_or(own) {
+        return next.run(request).await;
+    }
+    Problem::of_status(StatusCode::FORBIDDEN, OTHER_SITE).into_response()
 }
 
 fn check(headers: &HeaderMap) -> Result<(), Problem> {
@@ -28,7 +45,7 @@ fn check(headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::of_status(StatusCode::MISDIRECTED_REQUEST, detail));
     }
     if headers.contains_key(header::ORIGIN) && !has_local_origin(headers) {
-        return Err(Problem::of_status(StatusCode::FORBIDDEN, "pages of other sites may not ask here"));
+        return Err(Problem::of_status(StatusCode::FORBIDDEN, OTHER_SITE));
     }
     Ok(())
 }

@@ -4,9 +4,11 @@
 //! POST /v1/sql --> question.rs --> QueryService::run --> answer.rs: output::Encoder --> stream
 //!                  accept.rs                             problem.rs: errors (RFC 9457)
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
+//! GET /v1/traces/{id} --> trace/
 //! POST /v1/import --> import.rs: a file, as the verb does it
 //! ```
-//! Bound to a loopback address it serves local programs and local pages alone (`local_only.rs`). There is no CORS.
+//! Each path says which role it needs (`routes.rs`). Without credentials it serves local programs and local pages alone,
+//! with them no page but its own (`local_only.rs`). There is no CORS.
 
 mod accept;
 mod answer;
@@ -26,5 +28,6 @@ mod question;
 mod routes;
 mod sql;
 mod tables;
+mod trace;
 
-pub(super) use routes::routes;
+pub(super) use routes::{refuse, routes};

@@ -3,7 +3,6 @@
 //!
 //! ```text
 //! routes.rs      the door's middleware and limits
-//! sessions.rs    handshake: a password once, a bearer token after that
 //! service.rs     the calls of Flight, each parsed, handed on and encoded
 //! asked.rs       what a descriptor, a ticket or an action's body asks for
 //! statement.rs   a ticket or a prepared statement's handle: self-contained
@@ -28,10 +27,9 @@ mod metadata;
 mod parameters;
 mod routes;
 mod service;
-mod sessions;
 mod sql_info;
 mod statement;
 mod status;
 mod xdbc_types;
 
-pub(super) use routes::routes;
+pub(super) use routes::{refuse, routes};

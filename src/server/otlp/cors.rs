@@ -1,7 +1,8 @@
 //! CORS, so that SDKs in browsers can send.
 //!
-//! Any page may send: OTLP/HTTP here has no credentials that a page could abuse, and gives nothing to read but the
-//! reply to what was sent.
+//! Any page may ask: there is nothing to read but the reply to what was sent, and where credentials are configured a
+//! page must show its own. Those that a browser remembers are not sent along, because nothing here allows it to
+//! (`Access-Control-Allow-Credentials`).
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};

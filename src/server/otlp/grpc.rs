@@ -5,18 +5,20 @@
 //! | what | status | retry |
 //! | --- | --- | --- |
 //! | the store is full or stopping | `UNAVAILABLE` with RetryInfo | yes |
+//! | no credentials, or wrong ones | `UNAUTHENTICATED` | no |
+//! | without the role `ingest` | `PERMISSION_DENIED` | no |
 //! | malformed | `INVALID_ARGUMENT` | no |
 //! | too large, before or after decompression | `RESOURCE_EXHAUSTED` without RetryInfo | no |
 //! | unknown `grpc-encoding` or method | `UNIMPLEMENTED` | no |
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use http_body_util::StreamBody;
 use hyper::body::Frame as BodyFrame;
 use prost::Message;
@@ -26,10 +28,12 @@ use super::RETRY_AFTER;
 use super::decompress::Compression;
 use super::frame::{Frame, PREFIX_BYTES};
 use super::intake::{Intake, Received};
+use crate::auth::{Principal, Role};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::IngestReply;
 use crate::model::signal::{Encoding, Signal};
 use crate::otlp_reply::{ExportResponse, RpcStatus};
+use crate::server::authenticate::Gate;
 use crate::server::body::{read_body, too_large};
 
 const ENCODING: &str = "grpc-encoding";
@@ -37,7 +41,7 @@ const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
 const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
 
 /// The three services.
-pub(in crate::server) fn routes(intake: Arc<Intake>) -> Router {
+pub(in crate::server) fn routes(intake: Arc<Intake>, gate: Gate) -> Router {
     let methods = [
         (Signal::Spans, "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
         (Signal::Logs, "/opentelemetry.proto.collector.logs.v1.LogsService/Export"),
@@ -45,27 +49,38 @@ pub(in crate::server) fn routes(intake: Arc<Intake>) -> Router {
     ];
     let mut routes = Router::new();
     for (signal, path) in methods {
-        routes = routes.route(path, post(move |intake, request| export(signal, intake, request)));
+        routes = routes.route(path, post(move |intake, who, request| export(signal, intake, who, request)));
     }
-    routes
+    let routes = routes
         .fallback(async || {
             Status::unimplemented("this server has OTLP's trace, logs and metrics services").into_http::<Body>()
         })
-        .with_state(intake)
+        .with_state(intake);
+    gate.needs(Role::Ingest).before(routes)
 }
 
-async fn export(signal: Signal, State(intake): State<Arc<Intake>>, request: Request) -> Response {
+/// Tells a caller that it may not come in.
+pub(in crate::server) fn refuse(error: Error, _: &HeaderMap) -> Response {
+    status(&error).into_http()
+}
+
+async fn export(
+    signal: Signal,
+    State(intake): State<Arc<Intake>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+) -> Response {
     if !is_grpc(request.headers()) {
         // What gRPC over HTTP/2 prescribes.
         return StatusCode::UNSUPPORTED_MEDIA_TYPE.into_response();
     }
-    match take(signal, &intake, request).await {
+    match take(signal, &intake, principal, request).await {
         Ok(reply) => success(reply),
         Err(status) => status.into_http(),
     }
 }
 
-async fn take(signal: Signal, intake: &Intake, request: Request) -> Result<IngestReply, Status> {
+async fn take(signal: Signal, intake: &Intake, principal: Principal, request: Request) -> Result<IngestReply, Status> {
     let (head, body) = request.into_parts();
     let Some(named) = named_compression(&head.headers) else {
         intake.count_unsupported(signal);
@@ -92,7 +107,7 @@ async fn take(signal: Signal, intake: &Intake, request: Request) -> Result<Inges
         (true, named) => named,
     };
     let (encoding, source) = (Encoding::Proto, "otlp/grpc");
-    let request = Received { signal, encoding, source, compression, body: frame.message, held };
+    let request = Received { signal, encoding, source, principal, compression, body: frame.message, held };
     intake.take(request).await.map_err(|error| status(&error))
 }
 

@@ -5,6 +5,8 @@
 //! | taken, also in part | 200 with `Export*ServiceResponse` | no |
 //! | the store is full or stopping | 503 with `Retry-After` | yes |
 //! | malformed | 400 | no |
+//! | no credentials, or wrong ones | 401 with `WWW-Authenticate` | no |
+//! | without the role `ingest` | 403 | no |
 //! | too large, before or after decompression | 413 | no |
 //! | unknown content type or encoding | 415 | no |
 //!
@@ -12,11 +14,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Extension, Router};
 use prost::Message;
 use tonic::Code;
 
@@ -24,10 +26,12 @@ use super::RETRY_AFTER;
 use super::cors::allow_any_origin;
 use super::decompress::Compression;
 use super::intake::{Intake, Received};
+use crate::auth::{Principal, Role};
 use crate::error::{Error, ErrorKind};
 use crate::ingest::IngestReply;
 use crate::model::signal::{Encoding, Signal};
 use crate::otlp_reply::{ExportResponse, RpcStatus};
+use crate::server::authenticate::{Gate, challenge};
 use crate::server::body::read_body;
 
 const PROTOBUF: &str = "application/x-protobuf";
@@ -42,13 +46,13 @@ struct Refusal {
 }
 
 /// The three signals' paths.
-pub(in crate::server) fn routes(intake: Arc<Intake>) -> Router {
+pub(in crate::server) fn routes(intake: Arc<Intake>, gate: Gate) -> Router {
     let paths = [(Signal::Spans, "/v1/traces"), (Signal::Logs, "/v1/logs"), (Signal::Metrics, "/v1/metrics")];
     let mut routes = Router::new();
     for (signal, path) in paths {
-        routes = routes.route(path, post(move |intake, request| export(signal, intake, request)));
+        routes = routes.route(path, post(move |intake, who, request| export(signal, intake, who, request)));
     }
-    routes
+    let routes = routes
         .fallback(async |headers: HeaderMap| {
             let message = "there is nothing here; send to /v1/traces, /v1/logs or /v1/metrics";
             Refusal::new(StatusCode::NOT_FOUND, Code::Unimplemented, message).reply(&headers)
@@ -56,11 +60,22 @@ pub(in crate::server) fn routes(intake: Arc<Intake>) -> Router {
         .method_not_allowed_fallback(async |headers: HeaderMap| {
             Refusal::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, "send a POST").reply(&headers)
         })
-        .layer(axum::middleware::from_fn(allow_any_origin))
-        .with_state(intake)
+        .with_state(intake);
+    // A preflight has no credentials, and a page may read why it is refused.
+    gate.needs(Role::Ingest).before(routes).layer(axum::middleware::from_fn(allow_any_origin))
 }
 
-async fn export(signal: Signal, State(intake): State<Arc<Intake>>, request: Request) -> Response {
+/// Tells a caller with these headers that it may not come in.
+pub(in crate::server) fn refuse(error: Error, headers: &HeaderMap) -> Response {
+    challenge(Refusal::from(error).reply(headers))
+}
+
+async fn export(
+    signal: Signal,
+    State(intake): State<Arc<Intake>>,
+    Extension(principal): Extension<Principal>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let Some(encoding) = encoding_of(&head.headers) else {
         intake.count_unsupported(signal);
@@ -76,7 +91,10 @@ async fn export(signal: Signal, State(intake): State<Arc<Intake>>, request: Requ
     };
     let mut held = intake.hold();
     let taken = match read_body(body, intake.max_request_bytes(), &mut held).await {
-        Ok(body) => intake.take(Received { signal, encoding, source: "otlp/http", compression, body, held }).await,
+        Ok(body) => {
+            let source = "otlp/http";
+            intake.take(Received { signal, encoding, source, principal, compression, body, held }).await
+        }
         Err(error) => {
             intake.count_refused(signal, error.kind());
             Err(error)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::decompress::{Compression, decompress};
+use crate::auth::Principal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::{IngestReply, IngestRequest, Store};
 use crate::metrics::ByReason;
@@ -31,6 +32,8 @@ pub(super) struct Received {
     pub(super) encoding: Encoding,
     /// By which way it came: the `source` column.
     pub(super) source: &'static str,
+    /// Who sent it.
+    pub(super) principal: Principal,
     /// How the body is compressed.
     pub(super) compression: Compression,
     /// The body as it came.
@@ -61,7 +64,7 @@ impl Intake {
     /// # Errors
     /// Those of [`Store::ingest`], and `TooLarge` or `Invalid` from decompressing.
     pub(super) async fn take(&self, request: Received) -> Result<IngestReply> {
-        let Received { signal, encoding, source, compression, body, held } = request;
+        let Received { signal, encoding, source, principal, compression, body, held } = request;
         let (body, held) = match compression {
             Compression::Identity => (body, held),
             compressed => self
@@ -69,7 +72,8 @@ impl Intake {
                 .await
                 .inspect_err(|error| self.count_refused(signal, error.kind()))?,
         };
-        let reply = self.store.ingest(IngestRequest { signal, encoding, source, principal: None, body }).await;
+        let principal = principal.name().map(str::to_owned);
+        let reply = self.store.ingest(IngestRequest { signal, encoding, source, principal, body }).await;
         drop(held);
         reply
     }

@@ -16,8 +16,8 @@ mod http;
 mod intake;
 mod wire;
 
-pub(super) use grpc::routes as grpc_routes;
-pub(super) use http::routes as http_routes;
+pub(super) use grpc::{refuse as refuse_grpc, routes as grpc_routes};
+pub(super) use http::{refuse as refuse_http, routes as http_routes};
 pub(super) use intake::Intake;
 
 use std::time::Duration;

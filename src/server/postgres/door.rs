@@ -34,9 +34,6 @@ const MAX_SESSIONS: usize = 256;
 /// Time from the first byte to the end of the login.
 const LOGIN_TIME: Duration = Duration::from_secs(30);
 
-/// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
-const ALPN: &[u8] = b"postgresql";
-
 /// Codes in the place of a protocol's version.
 const CANCEL: i32 = 80_877_102;
 const SSL: i32 = 80_877_103;
@@ -67,6 +64,9 @@ enum First {
 }
 
 impl PostgresDoor {
+    /// What a TLS client that asks for nothing first must offer (PostgreSQL 17, "SSL Session Encryption").
+    pub(in crate::server) const ALPN: &'static [u8] = b"postgresql";
+
     /// A door whose clients log in as `users`, over TLS where there is a configuration for it, until `stopping`.
     pub(in crate::server) fn new(
         service: Arc<QueryService>,
@@ -74,11 +74,7 @@ impl PostgresDoor {
         tls: Option<Arc<rustls::ServerConfig>>,
         stopping: CancellationToken,
     ) -> Self {
-        let tls = tls.map(|config| {
-            let mut config = rustls::ServerConfig::clone(&config);
-            config.alpn_protocols = vec![ALPN.to_vec()];
-            TlsAcceptor::from(Arc::new(config))
-        });
+        let tls = tls.map(TlsAcceptor::from);
         let sessions = Semaphore::new(MAX_SESSIONS);
         Self { service, users, tls, keys: Arc::default(), sessions, stopping }
     }
@@ -101,7 +97,7 @@ impl PostgresDoor {
         if direct {
             let Some(tls) = &self.tls else { return Ok(None) };
             let stream = tls.accept(stream).await?;
-            if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            if stream.get_ref().1.alpn_protocol() != Some(Self::ALPN) {
                 return Ok(None);
             }
             return self.begun(Box::new(stream), true).await;

@@ -24,7 +24,8 @@ use crate::auth::{Principal, Role};
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::{
-    CatalogueTable, Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision,
+    CatalogueTable, Described, Dialect, Limits, Listed, Pinned, Prepared, QueryEngine, QueryStream, Question,
+    Supervision,
 };
 
 /// Runs queries for every door.
@@ -94,7 +95,8 @@ impl QueryService {
                 tally.end(outcome);
             })),
         };
-        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect, limits };
+        let user = ask.principal.name().map(str::to_owned);
+        let question = Question { sql: ask.sql, params: ask.params, dialect: ask.dialect, user, limits };
         let query = self.engine.run(Pinned(self.store.pin()), question, supervision).await?;
         Ok(Answer { id, query, cancelled })
     }
@@ -105,7 +107,8 @@ impl QueryService {
     /// `Forbidden` without the role; `Invalid` with the position in the query.
     pub(super) async fn prepare(&self, sql: &str, dialect: Dialect, principal: &Principal) -> Result<Prepared> {
         principal.require(Role::Query)?;
-        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect, ..Question::default() };
+        let user = principal.name().map(str::to_owned);
+        let question = Question { sql: sql.to_owned(), params: Vec::new(), dialect, user, ..Question::default() };
         self.engine.prepare(Pinned(self.store.pin()), question).await
     }
 

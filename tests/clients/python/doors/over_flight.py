@@ -15,6 +15,9 @@ def ask(uri, queries):
                     yield answer(cursor, query)
                 except adbc_driver_flightsql.dbapi.Error as error:
                     yield {"name": query["name"], "error": {"message": str(error), "status": error.status_code.name}}
+                # What a stream that has begun meets, as PyArrow says it.
+                except OSError as error:
+                    yield {"name": query["name"], "error": {"message": str(error), "status": None}}
 
 
 def answer(cursor, query):

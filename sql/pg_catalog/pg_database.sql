@@ -1,0 +1,20 @@
+-- One row: the lake is the one database.
+SELECT
+    16383 AS oid,
+    'telestrata' AS datname,
+    10 AS datdba,
+    6 AS encoding,
+    'c' AS datlocprovider,
+    false AS datistemplate,
+    true AS datallowconn,
+    -1 AS datconnlimit,
+    0 AS datfrozenxid,
+    0 AS datminmxid,
+    1663 AS dattablespace,
+    'C' AS datcollate,
+    'C.UTF-8' AS datctype,
+    CAST(NULL AS TEXT) AS daticulocale,
+    CAST(NULL AS TEXT) AS datlocale,
+    CAST(NULL AS TEXT) AS daticurules,
+    CAST(NULL AS TEXT) AS datcollversion,
+    CAST(NULL AS TEXT) AS datacl

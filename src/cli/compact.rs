@@ -1,0 +1,83 @@
+//! `telestrata compact`: the small files of each date into large ones, now.
+
+use std::fmt::Write as _;
+
+use bytesize::ByteSize;
+use clap::Args;
+use indicatif::ProgressBar;
+
+use super::Done;
+use super::args::LakeArgs;
+use super::say::say;
+use crate::error::{Error, Result};
+use crate::lake::LakeTable;
+use crate::maintenance::{Compactor, DateReport};
+use crate::model::signal::Signal;
+
+#[derive(Debug, Args)]
+pub(super) struct Compact {
+    #[command(flatten)]
+    lake: LakeArgs,
+
+    /// This table only: logs, spans or metrics
+    #[arg(long, value_name = "NAME")]
+    table: Option<String>,
+
+    /// Print JSON, an object for each date of which something was done
+    #[arg(long)]
+    json: bool,
+}
+
+impl Compact {
+    pub(super) async fn run(self) -> Result<Done> {
+        let config = self.lake.load()?;
+        let signals = match &self.table {
+            Some(name) => {
+                let known = Signal::from_table(name);
+                vec![known.ok_or_else(|| Error::config(format!("`{name}` is no table: logs, spans, metrics")))?]
+            }
+            None => Signal::ALL.to_vec(),
+        };
+        let today = chrono::Utc::now().date_naive();
+        let mut reports = Vec::new();
+        for signal in signals {
+            let bar = ProgressBar::new_spinner().with_message(format!("compacting {signal}"));
+            bar.enable_steady_tick(std::time::Duration::from_millis(100));
+            let compactor = Compactor::new(LakeTable::new(&config.lake, signal)?, config.compaction);
+            let done = compactor.run(today, |report| bar.set_message(format!("{signal} {}", report.date))).await;
+            bar.finish_and_clear();
+            reports.extend(done?);
+        }
+        self.tell(&reports)?;
+        let failed = reports.iter().any(|report| report.error.is_some());
+        Ok(if failed { Done::Partly } else { Done::Wholly })
+    }
+
+    fn tell(&self, reports: &[DateReport]) -> Result<()> {
+        let mut text = String::new();
+        for report in reports {
+            if self.json {
+                let line = serde_json::to_string(report);
+                let line = line.map_err(|error| Error::internal("no JSON of a report").with_source(error))?;
+                _ = writeln!(text, "{line}");
+                continue;
+            }
+            let DateReport { table, date, files_before, files_after, bytes_before, bytes_after, .. } = report;
+            let (before, after) = (ByteSize(*bytes_before), ByteSize(*bytes_after));
+            _ = writeln!(text, "{table} {date}: {files_before} files to {files_after}, {before} to {after}");
+            if let Some(error) = &report.error {
+                _ = writeln!(text, "  failed: {error}");
+            }
+            for file in &report.unsorted {
+                _ = writeln!(text, "  left alone: {file}, which does not say that it is sorted");
+            }
+            if report.overtaken > 0 {
+                _ = writeln!(text, "  given up: {} merges, another writer was first", report.overtaken);
+            }
+        }
+        if reports.is_empty() && !self.json {
+            text.push_str("nothing to compact\n");
+        }
+        say(&text)
+    }
+}

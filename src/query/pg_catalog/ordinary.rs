@@ -1,0 +1,214 @@
+//! A query of the lake as PostgreSQL's clients write it.
+//!
+//! It is this program's SQL, but for a few names: `pg_catalog.` before functions and types, `current_schema()` and its
+//! like, `age`, `timezone`, the patterns of `to_char`.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Query, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use super::super::engine::{CATALOG, SCHEMA};
+use super::ast::{arguments, as_string, call, parts, string};
+
+/// Rewrites a statement in place.
+///
+/// # Errors
+/// The message, for a pattern of `to_char` that can't be had.
+pub(in super::super) fn rewrite_ordinary(statement: &mut Statement, user: &str) -> Result<(), String> {
+    match statement {
+        Statement::Statement(statement) => match VisitMut::visit(statement.as_mut(), &mut Rewriter { user }) {
+            ControlFlow::Break(message) => Err(message),
+            ControlFlow::Continue(()) => Ok(()),
+        },
+        Statement::Explain(explain) => rewrite_ordinary(&mut explain.statement, user),
+        _ => Ok(()),
+    }
+}
+
+/// How many parameters a query has: the greatest number.
+pub(super) fn parameters(query: &Query) -> usize {
+    struct Counter(usize);
+    impl Visitor for Counter {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Value(value) = expr
+                && let Value::Placeholder(name) = &value.value
+                && let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse().ok())
+            {
+                self.0 = self.0.max(number);
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut counter = Counter(0);
+    let _ = Visit::visit(query, &mut counter);
+    counter.0
+}
+
+struct Rewriter<'a> {
+    user: &'a str,
+}
+
+impl VisitorMut for Rewriter<'_> {
+    type Break = String;
+
+    /// A column that was a call keeps the function's name.
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        for item in &mut select.projection {
+            let SelectItem::UnnamedExpr(expr) = item else { continue };
+            let Expr::Function(function) = &*expr else { continue };
+            let Some(name) = parts(&function.name).and_then(|mut parts| parts.pop()) else { continue };
+            if self.replaced(function).is_some() {
+                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        match expr {
+            Expr::Function(function) => {
+                if let Some(new) = self.replaced(function) {
+                    *expr = new;
+                    return ControlFlow::Continue(());
+                }
+                if let Some([schema, name]) = parts(&function.name).as_deref()
+                    && schema == "pg_catalog"
+                {
+                    function.name = ObjectName::from(vec![Ident::new(name.clone())]);
+                }
+                if let Err(message) = patterns(function) {
+                    return ControlFlow::Break(message);
+                }
+            }
+            Expr::Cast { data_type: DataType::Custom(name, _), .. } => {
+                if let Some([schema, _]) = parts(name).as_deref()
+                    && schema == "pg_catalog"
+                    && let Expr::Cast { data_type, .. } = expr
+                {
+                    *data_type = super::rewrite::plain_type(data_type);
+                }
+            }
+            Expr::Identifier(name)
+                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>
+            {
+                *expr = call("now", Vec::new());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl Rewriter<'_> {
+    /// What stands for a call of a function that this program does not have.
+    fn replaced(&self, function: &Function) -> Option<Expr> {
+        let names = parts(&function.name)?;
+        let name = match names.as_slice() {
+            [name] => name,
+            [schema, name] if schema == "pg_catalog" => name,
+            _ => return None,
+        };
+        let args = arguments(function)?;
+        match (name.as_str(), args.as_slice()) {
+            ("current_schema", []) => Some(string(SCHEMA)),
+            ("current_database" | "current_catalog", []) => Some(string(CATALOG)),
+            ("current_user" | "session_user" | "user" | "current_role", []) => Some(string(self.user)),
+            ("version", []) => Some(string(super::version())),
+            ("localtimestamp" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp", []) => {
+                Some(call("now", Vec::new()))
+            }
+            ("age", [later, earlier]) => Some(Expr::Nested(Box::new(Expr::BinaryOp {
+                left: Box::new((*later).clone()),
+                op: BinaryOperator::Minus,
+                right: Box::new((*earlier).clone()),
+            }))),
+            ("timezone", [zone, time]) => {
+                Some(Expr::AtTimeZone { timestamp: Box::new((*time).clone()), time_zone: Box::new((*zone).clone()) })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The pattern of `to_char(time, pattern)` in DataFusion's writing.
+fn patterns(function: &mut Function) -> Result<(), String> {
+    if !function.name.to_string().eq_ignore_ascii_case("to_char") {
+        return Ok(());
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return Ok(()) };
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))] = list.args.as_mut_slice() else { return Ok(()) };
+    let Some(text) = as_string(pattern) else { return Ok(()) };
+    // Somebody who writes DataFusion's pattern means it.
+    if !text.contains('%') {
+        *pattern = string(chrono_pattern(text)?);
+    }
+    Ok(())
+}
+
+/// PostgreSQL's patterns, the longer before those that they begin with, and DataFusion's.
+const PATTERNS: &[(&str, &str)] = &[
+    ("YYYY", "%Y"),
+    ("YY", "%y"),
+    ("Month", "%B"),
+    ("Mon", "%b"),
+    ("MM", "%m"),
+    ("MI", "%M"),
+    ("MS", "%3f"),
+    ("US", "%6f"),
+    ("Day", "%A"),
+    ("Dy", "%a"),
+    ("DDD", "%j"),
+    ("DD", "%d"),
+    ("D", "%w"),
+    ("HH24", "%H"),
+    ("HH12", "%I"),
+    ("HH", "%I"),
+    ("SS", "%S"),
+    ("IYYY", "%G"),
+    ("IW", "%V"),
+    ("AM", "%p"),
+    ("PM", "%p"),
+];
+
+fn chrono_pattern(text: &str) -> Result<String, String> {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some(char) = rest.chars().next() {
+        if let Some(quoted) = rest.strip_prefix('"') {
+            let (literal, behind) = quoted.split_once('"').unwrap_or((quoted, ""));
+            out.push_str(literal);
+            rest = behind;
+        } else if let Some((pattern, chrono)) = PATTERNS.iter().find(|(pattern, _)| rest.starts_with(pattern)) {
+            out.push_str(chrono);
+            rest = rest.get(pattern.len()..).unwrap_or_default();
+        } else if char.is_alphabetic() && char != 'T' && char != 'Z' {
+            return Err(format!("to_char has no pattern that begins {rest:?}; put text between double quotes"));
+        } else {
+            out.push(char);
+            rest = rest.get(char.len_utf8()..).unwrap_or_default();
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("YYYY-MM-DD HH24:MI:SS.MS", "%Y-%m-%d %H:%M:%S.%3f")]
+    #[case("Dy, DD Mon YYYY", "%a, %d %b %Y")]
+    #[case("YYYY-MM-DD\"T\"HH24:MI", "%Y-%m-%dT%H:%M")]
+    fn a_pattern_is_written_anew(#[case] postgres: &str, #[case] chrono: &str) {
+        assert_eq!(chrono_pattern(postgres).unwrap(), chrono);
+    }
+
+    #[test]
+    fn an_unknown_pattern_is_an_error() {
+        assert!(chrono_pattern("YYYY Q").unwrap_err().contains("\"Q\""));
+    }
+}

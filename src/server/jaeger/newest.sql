@@ -1,0 +1,1 @@
+SELECT max(date) AS newest FROM spans

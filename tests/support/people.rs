@@ -1,0 +1,31 @@
+//! Users and tokens for tests: one of each for every role, made quickly.
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::password_hash::phc::PasswordHash;
+
+/// Every role, and none.
+pub const ROLES: [&str; 5] = ["ingest", "query", "maintain", "admin", "nothing"];
+
+/// The password of the user `<role>-user`.
+pub fn password(role: &str) -> String {
+    format!("correct-horse-{role}")
+}
+
+/// The token named `<role>-token`.
+pub fn token(role: &str) -> String {
+    format!("tst_{role}-token_{}", "5ec2e7".repeat(10))
+}
+
+/// `[auth]` with a user and a token for each role. Argon2 is made cheap, the tokens are as the program makes them.
+pub fn everyone() -> String {
+    let mut toml = String::new();
+    let cheap = argon2::Argon2::from(argon2::Params::new(8, 1, 1, None).unwrap());
+    for role in ROLES {
+        let roles = if role == "nothing" { String::new() } else { format!("{role:?}") };
+        let scram = telestrata::auth::ScramVerifier::of(&password(role)).unwrap().to_line();
+        let hash: PasswordHash = cheap.hash_password_with_salt(token(role).as_bytes(), b"saltsaltsaltsalt").unwrap();
+        toml += &format!("[[auth.user]]\nname = \"{role}-user\"\nscram = \"{scram}\"\nroles = [{roles}]\n");
+        toml += &format!("[[auth.token]]\nname = \"{role}-token\"\nhash = \"{hash}\"\nroles = [{roles}]\n");
+    }
+    toml
+}
