@@ -515,19 +515,32 @@ impl Planner {
             let (plan, _) = self.plan_catalogue(pinned, query, None, question.user(), &meter).await?;
             return Ok(Prepared { schema: shown_schema(plan.schema().as_arrow()), parameters });
         }
-        let plan = self.plan(pinned, &question, &meter, &reports).await?.plan;
+        let Logical { plan, state, promoted, .. } = self.plan(pinned, &question, &meter, &reports).await?;
         let types = plan.get_parameter_types().map_err(from_datafusion)?;
         let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
+        if let Some(strange) = types.keys().find(|name| number(name).is_none()) {
+            return Err(Error::invalid(format!("`{strange}` is no parameter here; write $1, $2, ...")));
+        }
         let count = types.keys().filter_map(number).max().unwrap_or(0);
         let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
-        let schema = if estimated(&question.sql).is_some() {
-            reports.rows().map_err(|error| from_datafusion(error.into()))?.schema()
-        } else if question.params.is_empty() || question.params.len() < count {
-            Arc::clone(plan.schema().inner())
+        if estimated(&question.sql).is_some() {
+            let schema = reports.rows().map_err(|error| from_datafusion(error.into()))?.schema();
+            return Ok(Prepared { schema, parameters });
+        }
+        let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
+        let all_bound = question.params.len() >= count;
+        let plan = if all_bound && count > 0 {
+            plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?
         } else {
-            // `SELECT $1` has the type of its value.
-            let plan = plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?;
-            Arc::clone(plan.schema().inner())
+            plan
+        };
+        // It settles the types, as when the query runs: a union of integers and doubles has doubles.
+        let settled = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {});
+        let schema = match settled {
+            Ok(plan) => Arc::clone(plan.schema().inner()),
+            // Where a parameter has neither a value nor a type, that has to wait.
+            Err(_) if !all_bound => Arc::clone(plan.schema().inner()),
+            Err(error) => return Err(names.explain(error)),
         };
         Ok(Prepared { schema, parameters })
     }

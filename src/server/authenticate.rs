@@ -16,13 +16,21 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::general_purpose::GeneralPurpose;
+use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
 use crate::auth::{Principal, Role, Users};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{ByDoor, Metrics};
+
+/// The form of Basic credentials (RFC 7617), with or without padding: Arrow's Go library, and with it ADBC, leaves it out.
+const BASIC: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// How a door tells a client with these headers that it is refused.
 pub(super) type Refuse = fn(Error, &HeaderMap) -> Response;
@@ -101,7 +109,7 @@ pub(super) async fn principal(users: &Users, headers: &HeaderMap) -> Result<Prin
     if scheme.eq_ignore_ascii_case("bearer") {
         users.by_token(rest.trim()).await
     } else if scheme.eq_ignore_ascii_case("basic") {
-        let decoded = STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let decoded = BASIC.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let decoded = decoded.ok_or_else(unknown)?;
         let (name, password) = decoded.split_once(':').ok_or_else(unknown)?;
         users.by_password(name, password).await

@@ -118,8 +118,8 @@ mod tests {
 
     use arrow::array::{ArrayRef, DictionaryArray, Int64Array, StringArray};
     use arrow::datatypes::Int32Type;
-    use arrow_flight::utils::batches_to_flight_data;
 
+    use super::super::messages::MessageWriter;
     use super::*;
 
     fn sent(values: &[Option<i64>]) -> Vec<FlightData> {
@@ -129,8 +129,11 @@ mod tests {
             ("n", Arc::new(StringArray::from(vec![None::<&str>; values.len()])) as ArrayRef),
             ("d", Arc::new(text) as ArrayRef),
         ];
-        let batch = RecordBatch::try_from_iter(columns).unwrap();
-        batches_to_flight_data(&batch.schema(), vec![batch]).unwrap()
+        let mut batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = MessageWriter::default();
+        let mut messages = vec![writer.schema(&batch.schema())];
+        messages.extend(writer.take_front(&mut batch).unwrap());
+        messages
     }
 
     async fn received(messages: Vec<FlightData>) -> Result<Option<Bytes>, Status> {

@@ -1,4 +1,5 @@
-"""Runs the Python blocks of a page: `python notebooks.py PAGE FOLDER`, where FOLDER holds a lake named `telemetry`.
+"""Runs the Python blocks of a page: `python notebooks.py PAGE FOLDER FLIGHT`, where FOLDER holds a lake named `telemetry`
+and FLIGHT is the address of the Arrow Flight SQL door of its server.
 
 The blocks of a section are one program, each section in a process of its own, in FOLDER. The store that the page
 has at `http://localhost:9000` is played by moto, with the lake's files in a bucket `telemetry`; `<this folder>`, as
@@ -18,6 +19,7 @@ from moto.server import ThreadedMotoServer
 CHECKED = ["count", "last", "by_tier", "by_event"]
 ENDPOINT = "http://localhost:9000"
 README_FOLDER = "<this folder>"
+FLIGHT = "127.0.0.1:8711"
 
 # What a section's process does after its blocks.
 REPORT = f"""
@@ -79,7 +81,7 @@ def main():
     server, endpoint = bucket(folder / "telemetry")
     programs = {}
     for section, line, code in blocks(page.read_text()):
-        code = code.replace(ENDPOINT, endpoint).replace(README_FOLDER, "./telemetry")
+        code = code.replace(ENDPOINT, endpoint).replace(README_FOLDER, "./telemetry").replace(FLIGHT, sys.argv[3])
         programs[section] = programs.get(section, "") + f"\n# {page.name}, line {line}\n{code}\n"
     print(json.dumps(run(programs, folder)))
     server.stop()

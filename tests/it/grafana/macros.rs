@@ -213,7 +213,10 @@ mod tests {
             ("$__time(t)", "t AS \"time\""),
             ("min($__time(t))", "min(t AS \"time\")"),
             ("$__timeEpoch(t)", "extract(epoch from t) as \"time\""),
-            ("$__timeFilter(l.time) AND x", "l.time BETWEEN '2024-02-29T23:59:00Z' AND '2024-03-01T00:04:30.25Z' AND x"),
+            (
+                "$__timeFilter(l.time) AND x",
+                "l.time BETWEEN '2024-02-29T23:59:00Z' AND '2024-03-01T00:04:30.25Z' AND x",
+            ),
             ("$__timeFrom() $__timeTo()", "'2024-02-29T23:59:00Z' '2024-03-01T00:04:30.25Z'"),
             ("$__timeGroup(t, '5m')", "floor(extract(epoch from t)/300)*300"),
             ("$__timeGroup(t , 5m) AS x", "floor(extract(epoch from t)/300)*300 AS x"),

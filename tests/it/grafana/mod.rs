@@ -229,7 +229,17 @@ fn expected_table(name: &str) -> Option<(&'static [&'static str], Vec<Vec<&'stat
             vec![vec!["user", "shop", "3", "1"], vec!["user", "o'neil", "1", "0"], vec!["shop", "pay", "1", "1"]],
         ),
         "Traces/A" => (
-            &["trace_id", "root_service", "root_name", "duration_ms", "spans", "errors", "logs", "error_logs", "services"],
+            &[
+                "trace_id",
+                "root_service",
+                "root_name",
+                "duration_ms",
+                "spans",
+                "errors",
+                "logs",
+                "error_logs",
+                "services",
+            ],
             vec![
                 vec![world::TRACE_5, "o'neil", "say \"hi\"", "5", "1", "0", "0", "0", "o'neil"],
                 vec![world::TRACE_4, "worker", "mail", "7", "1", "0", "0", "0", "worker"],
@@ -387,7 +397,11 @@ async fn a_search_finds_the_traces_that_have_it_all() {
         (vec![("service", many(&["pay"]))], vec![t1], 2),
         (vec![("service", many(&["pay", "o'neil"]))], vec![t5, t1], 3),
         (vec![("environment", many(&["-"]))], vec![t4], 1),
-        (vec![("environment", many(&["prod", "test"])), ("operation", many(&["GET /cart", "say \"hi\""]))], vec![t5, t3], 2),
+        (
+            vec![("environment", many(&["prod", "test"])), ("operation", many(&["GET /cart", "say \"hi\""]))],
+            vec![t5, t3],
+            2,
+        ),
         (vec![("operation", many(&["no such thing"]))], vec![], 0),
         (vec![("min_duration_ms", one("60"))], vec![t3, t1], 3),
         (vec![("min_duration_ms", one(""))], vec![t5, t4, t3, t2, t1], 8),
@@ -410,7 +424,8 @@ async fn a_search_finds_the_traces_that_have_it_all() {
         assert_eq!(found.texts("trace_id"), expected, "{said}");
         let counted = grafana.ask(&sent(&spans.sql, &chosen, true).sql);
         let points = time_series(&counted, &said);
-        let total: f64 = points.iter().filter(|((_, series), _)| series == "spans").filter_map(|(_, value)| *value).sum();
+        let total: f64 =
+            points.iter().filter(|((_, series), _)| series == "spans").filter_map(|(_, value)| *value).sum();
         assert_eq!(total, count as f64, "{said}");
     }
 }
@@ -439,7 +454,9 @@ async fn a_choice_of_services_leaves_others_out() {
             "Service map/nodes" => assert_eq!(shown("id").len(), 4),
             "Service map/edges" => assert_eq!(frame.rows.len(), 2),
             "CPUs in use/A" | "Memory in use/A" => assert_eq!(frame.rows.len(), 0),
-            _ if frame.columns.iter().any(|column| column == "metric") => assert_eq!(shown("metric"), pay, "{}", query.panel),
+            _ if frame.columns.iter().any(|column| column == "metric") => {
+                assert_eq!(shown("metric"), pay, "{}", query.panel)
+            }
             _ => assert_eq!(shown("service_name"), pay, "{}", query.panel),
         }
     }
@@ -516,12 +533,15 @@ async fn an_empty_lake_is_no_error() {
 /// The dashboards hold together: what they name is there, and what the tests' Grafana leaves out is not.
 #[test]
 fn dashboards_name_what_there_is() {
-    let provisioned = std::fs::read_to_string(dashboard::folder().join("provisioning/datasources/telestrata.yaml")).unwrap();
-    let uids: BTreeSet<String> = DASHBOARDS.iter().map(|name| Dashboard::read(name).json["uid"].as_str().unwrap().to_owned()).collect();
+    let provisioned =
+        std::fs::read_to_string(dashboard::folder().join("provisioning/datasources/telestrata.yaml")).unwrap();
+    let uids: BTreeSet<String> =
+        DASHBOARDS.iter().map(|name| Dashboard::read(name).json["uid"].as_str().unwrap().to_owned()).collect();
     for name in DASHBOARDS {
         let dashboard = Dashboard::read(name);
         let text = dashboard.json.to_string();
-        let names: BTreeSet<&str> = dashboard.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
+        let names: BTreeSet<&str> =
+            dashboard.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
         walk(&dashboard.json, &mut |value| {
             if let (Some(kind), Some(uid)) = (value["type"].as_str(), value["uid"].as_str()) {
                 if kind == "grafana-postgresql-datasource" || kind == "jaeger" {

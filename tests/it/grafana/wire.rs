@@ -36,7 +36,8 @@ pub struct Frame {
 impl Frame {
     /// The same of an answer over HTTP, to compare with.
     pub fn of(batches: &[RecordBatch]) -> Self {
-        let columns = batches.first().map(|batch| batch.schema().fields().iter().map(|field| field.name().clone()).collect());
+        let columns =
+            batches.first().map(|batch| batch.schema().fields().iter().map(|field| field.name().clone()).collect());
         let rows = batches.iter().flat_map(|batch| {
             (0..batch.num_rows()).map(|row| batch.columns().iter().map(|column| cell(column, row)).collect())
         });
@@ -44,7 +45,10 @@ impl Frame {
     }
 
     pub fn column(&self, name: &str) -> usize {
-        self.columns.iter().position(|column| column == name).unwrap_or_else(|| panic!("no {name} in {:?}", self.columns))
+        self.columns
+            .iter()
+            .position(|column| column == name)
+            .unwrap_or_else(|| panic!("no {name} in {:?}", self.columns))
     }
 
     /// A column's values, NULL as an empty text.

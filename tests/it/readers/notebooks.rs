@@ -8,7 +8,8 @@ use super::answers::{FLUSH_BY_HAND, PROMOTE, store_batch};
 use crate::support::python::python;
 use crate::support::server::{Home, Server};
 
-const SECTIONS: [&str; 6] = ["Polars", "deltalake", "pandas", "PyArrow", "DuckDB", "ClickHouse"];
+const SECTIONS: [&str; 7] =
+    ["Polars", "deltalake", "pandas", "PyArrow", "DuckDB", "ClickHouse", "Through a running server"];
 
 /// A server on a lake that had files before columns were promoted; the lake is also known as `telemetry`.
 async fn lake_with_older_files() -> (Home, Server) {
@@ -24,8 +25,8 @@ async fn lake_with_older_files() -> (Home, Server) {
 }
 
 /// What each section of a page leaves in its variables.
-fn run(page: &Path, home: &Home) -> Value {
-    let output = python().arg("notebooks.py").arg(page).arg(home.path()).output().unwrap();
+fn run(page: &Path, home: &Home, server: &Server) -> Value {
+    let output = python().arg("notebooks.py").arg(page).arg(home.path()).arg(server.flight()).output().unwrap();
     assert!(output.status.success(), "{}: {}", page.display(), String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -45,7 +46,7 @@ async fn groups(server: &Server, query: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_recipes_of_the_notebook_page_give_sqls_answers() {
     let (home, server) = lake_with_older_files().await;
-    let left = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/notebooks.md"), &home);
+    let left = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/notebooks.md"), &home, &server);
     let spans = server.sql("select count(*) as count, max(time) as last from spans").await.remove(0);
     let by_tier = groups(&server, "select tier as a, count(*) as b from spans group by 1").await;
     let by_event = "select e['name'] as a, count(*) as b from (select unnest(events) as e from spans) group by 1";
@@ -63,7 +64,7 @@ async fn the_recipes_of_the_notebook_page_give_sqls_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_readme_of_a_lake_can_be_followed() {
     let (home, server) = lake_with_older_files().await;
-    let left = run(&home.lake().join("README.md"), &home);
+    let left = run(&home.lake().join("README.md"), &home, &server);
     let logs = server.number("select count(*) from logs").await;
     for section in ["Polars", "pandas"] {
         assert_eq!(left[section]["count"], json!(logs), "{section}");

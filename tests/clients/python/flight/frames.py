@@ -1,5 +1,7 @@
 """Data frames and DuckDB, as a notebook uses them."""
 
+import warnings
+
 import duckdb
 import pandas
 import polars
@@ -18,6 +20,15 @@ def check_polars_over_a_connection(doors):
         assert counted.item() == expected.filter(polars.col("service_name") == "shop").height
         batches = polars.read_database(SQL, connection, iter_batches=True, batch_size=10)
         assert sum(batch.height for batch in batches) == expected.height
+
+
+def check_polars_over_a_uri(doors):
+    expected = polars.from_arrow(doors.ask_http(SQL))
+    with warnings.catch_warnings():
+        # It gives no way to say that transactions are not wanted.
+        warnings.filterwarnings("ignore", "Cannot disable autocommit")
+        frame = polars.read_database_uri(SQL, f"flightsql://{doors.flight}?transport=tcp", engine="adbc")
+    assert_frame_equal(frame, expected)
 
 
 def check_pandas(doors):

@@ -93,6 +93,13 @@ def check_a_number_of_values_that_does_not_fit_is_refused(doors):
             doors.ask("SELECT $1 AS a, $2 AS b", values)
 
 
+def check_other_ways_to_write_a_parameter_are_refused(doors):
+    with raises(ProgrammingError, "`?` is no parameter here; write $1"):
+        doors.ask("SELECT ? AS a", (1,))
+    with raises(NotSupportedError, "bind_by_name"):
+        doors.ask("SELECT $1 AS a", {"a": 1})
+
+
 def check_several_rows_are_refused(doors):
     rows = pyarrow.record_batch([pyarrow.array([1, 2, 3])], names=["n"])
     with raises(ProgrammingError, "3 rows were bound", "run it once for each"):

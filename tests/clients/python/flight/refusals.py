@@ -61,9 +61,10 @@ def check_updates_transactions_and_ingestion_are_not_implemented(doors):
     for action in ("BeginTransaction", "EndTransaction", "CreatePreparedSubstraitPlan", "Unknown"):
         with raises(NotImplementedError):
             list(client.do_action(pyarrow.flight.Action(action, b"")))
-    for name in ("CommandStatementUpdate", "CommandPreparedStatementUpdate", "CommandStatementIngest"):
+    puts = [("CommandStatementUpdate", 1), ("CommandPreparedStatementUpdate", 1), ("CommandStatementIngest", 2)]
+    for name, number in puts:
         with raises(NotImplementedError):
-            writer, reader = client.do_put(descriptor(name, (1, "x")), pyarrow.schema([]))
+            writer, reader = client.do_put(descriptor(name, (number, "x")), pyarrow.schema([]))
             writer.done_writing()
             reader.read()
             writer.close()
