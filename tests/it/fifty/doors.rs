@@ -135,13 +135,15 @@ fn csv_cell(word: &str, cell: &Value) -> Value {
     json!(spelled)
 }
 
-/// Times have microseconds and are told in UTC, and a duration is an interval.
+/// Times have microseconds and are in UTC, and a duration is an interval.
 fn postgres_cell(word: &str, cell: &Value) -> Value {
     let Some(text) = cell.as_str() else { return cell.clone() };
     match word {
         "timestamp" | "timestamp with time zone" => {
             let time = chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc();
-            let micros = chrono::DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap();
+            // Towards 1970, as a cast in SQL cuts them; chrono's own goes down.
+            let nanos = i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
+            let micros = chrono::DateTime::from_timestamp_micros((nanos / 1000) as i64).unwrap();
             json!(micros.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
         }
         "duration" => json!(interval_of(text)),

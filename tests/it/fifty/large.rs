@@ -12,8 +12,8 @@ use crate::support::server::{Home, Server};
 const LIMIT: u64 = 32;
 const ADDED: u64 = 128;
 
-/// About 500 MB of text.
-const ROWS: u64 = 500_000;
+/// About 200 MB of text.
+const ROWS: u64 = 200_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_result_larger_than_memory_is_streamed() {
