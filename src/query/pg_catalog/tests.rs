@@ -39,7 +39,7 @@ impl Asker {
 
     async fn ask(&self, sql: &str, params: Vec<ScalarValue>) -> Result<QueryStream> {
         let (sql, user) = (sql.to_owned(), Some("ada".to_owned()));
-        let question = Question { sql, params, dialect: Dialect::Postgres, user };
+        let question = Question { sql, params, dialect: Dialect::Postgres, user, ..Question::default() };
         self.engine.run(Pinned(Vec::new()), question, Supervision::default()).await
     }
 
@@ -100,7 +100,7 @@ async fn what_clients_ask_is_answered() {
                     Err(error) => failures.push(format!("== {file}\n{error}\n{statement}")),
                 }
                 let prepared =
-                    Question { sql: statement.to_owned(), dialect: Dialect::Postgres, user: None, params: Vec::new() };
+                    Question { sql: statement.to_owned(), dialect: Dialect::Postgres, ..Question::default() };
                 if let Err(error) = asker.engine.prepare(Pinned(Vec::new()), prepared).await {
                     failures.push(format!("== {file} (prepared)\n{error}\n{statement}"));
                 }
