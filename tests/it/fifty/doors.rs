@@ -153,6 +153,9 @@ fn postgres_cell(word: &str, cell: &Value) -> Value {
 
 /// `-PT1.5S` is `-1.500000000 secs`.
 fn interval_of(duration: &str) -> String {
+    if duration == "P0D" {
+        return "0 secs".to_owned();
+    }
     let (sign, rest) = duration.strip_prefix('-').map_or(("", duration), |rest| ("-", rest));
     let seconds: f64 = rest.trim_start_matches("PT").trim_end_matches('S').parse().unwrap();
     let (whole, fraction) = (seconds.trunc() as u64, seconds.fract());
