@@ -79,12 +79,7 @@ async fn a_page_of_another_site_can_send_no_query() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_format_in_the_request_goes_before_what_is_accepted() {
     let server = TestServer::start().await;
-    let formats = [
-        ("json", "[{\"n\":1}]\n"),
-        ("ndjson", "{\"n\":1}\n"),
-        ("csv", "n\n1\n"),
-        ("tsv", "n\n1\n"),
-    ];
+    let formats = [("json", "[{\"n\":1}]\n"), ("ndjson", "{\"n\":1}\n"), ("csv", "n\n1\n"), ("tsv", "n\n1\n")];
     for (format, expected) in formats {
         assert_eq!(get(&server, &[("query", "SELECT 1 AS n"), ("format", format)]).await, (200, expected.to_owned()));
     }
@@ -185,7 +180,10 @@ async fn tables_and_their_columns_are_told() {
     for table in tables.as_array().unwrap() {
         let name = table["name"].as_str().unwrap();
         let (status, described) = ask(&format!("/v1/tables/{name}/schema")).await;
-        assert_eq!((status, &described["kind"], &described["description"]), (200, &table["kind"], &table["description"]));
+        assert_eq!(
+            (status, &described["kind"], &described["description"]),
+            (200, &table["kind"], &table["description"])
+        );
         if table["kind"] == "macro" {
             assert!(described["schema"].is_null() && described["documentation"].is_string(), "{described}");
             continue;

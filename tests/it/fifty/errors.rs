@@ -137,11 +137,18 @@ async fn every_door_tells_the_same_mistake_in_its_own_code() {
         let (status, kind) = failure.http;
         let position = failure.position.map(|(line, column)| json!({ "line": line, "column": column }));
         let expected = json!([status, format!("urn:telestrata:problem:{kind}"), position]);
-        check("http", failure, json!([error["status"], error["type"], error["position"]]), expected, text(&error["detail"]));
+        check(
+            "http",
+            failure,
+            json!([error["status"], error["type"], error["position"]]),
+            expected,
+            text(&error["detail"]),
+        );
     }
     for (failure, answer) in FAILURES.iter().zip(answers(postgres(&server, "text"))) {
         let error = error(&answer);
-        let expected = json!([failure.sqlstate, failure.position.map(|place| characters(failure.sql, place).to_string())]);
+        let expected =
+            json!([failure.sqlstate, failure.position.map(|place| characters(failure.sql, place).to_string())]);
         check("postgres", failure, json!([error["sqlstate"], error["position"]]), expected, text(&error["message"]));
     }
     for (failure, answer) in FAILURES.iter().zip(answers(flight(&server))) {

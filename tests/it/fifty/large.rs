@@ -44,8 +44,12 @@ async fn a_result_larger_than_memory_is_streamed() {
 fn drain(way: &str, address: &str, rows: u64) -> (u64, u64) {
     // Each row its own text: what is equal might be sent once.
     let sql = format!("SELECT value, repeat(chr(97 + CAST(value % 26 AS int)), 1000) FROM generate_series(1, {rows})");
-    let mut child =
-        python().args(["-m", "doors.drain", way, address]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = python()
+        .args(["-m", "doors.drain", way, address])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{way}");
