@@ -208,8 +208,8 @@ async fn parameters_take_the_place_of_dollar_numbers() {
     let rows = body(ask(json!({"query": "SELECT 1 AS n"})).await, "application/json").await;
     assert_eq!(serde_json::from_slice::<Value>(&rows).unwrap(), json!([{"n": 1}]));
 
-    let refused = problem(ask(json!({"query": "SELECT $1", "params": [[1]]})).await, 400).await;
-    assert!(refused["detail"].as_str().unwrap().contains("$1 is an array"), "{refused}");
+    let refused = problem(ask(json!({"query": "SELECT $1", "params": [[[1]]]})).await, 400).await;
+    assert!(refused["detail"].as_str().unwrap().contains("$1 has an array"), "{refused}");
     let refused = problem(ask(json!({"sql": "SELECT 1"})).await, 400).await;
     assert!(refused["detail"].as_str().unwrap().contains("query"), "{refused}");
 }
@@ -287,8 +287,8 @@ async fn what_http_itself_refuses_is_a_problem_too() {
     assert_eq!(curl.text().await.unwrap(), "[{\"n\":1}]\n", "as curl -d sends it");
 
     problem(server.client.get(server.api("/nothing")).send().await.unwrap(), 404).await;
-    let wrong = server.client.get(server.api("/v1/sql")).send().await.unwrap();
-    assert_eq!(wrong.headers()[ALLOW], "POST");
+    let wrong = server.client.delete(server.api("/v1/sql")).send().await.unwrap();
+    assert_eq!(wrong.headers()[ALLOW], "GET,HEAD,POST");
     problem(wrong, 405).await;
 }
 

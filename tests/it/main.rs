@@ -26,6 +26,8 @@ mod functions;
 mod grafana;
 mod handoff;
 mod http_api;
+mod http_page;
+mod http_requests;
 mod import_again;
 mod jaeger_api;
 mod known_world;

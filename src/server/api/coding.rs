@@ -1,4 +1,4 @@
-//! Compressed answers (RFC 9110, section 12.5.3): gzip or zstd, where the client takes it.
+//! Compressed answers (RFC 9110, section 12.5.3): text as gzip or zstd, where the client takes it.
 //!
 //! Guarantee: what goes in comes out at once, not when a buffer is full, so that rows arrive while the query runs.
 
@@ -24,9 +24,10 @@ pub(super) enum Coding {
 const ZSTD_LEVEL: i32 = 1;
 
 impl Coding {
-    /// What the client likes best; of equals zstd. Parquet is compressed inside.
+    /// What the client likes best; of equals zstd. Text alone: Parquet is compressed inside, and Arrow's readers often
+    /// take the bytes as they come, of clients that accept a coding without being asked to (`requests` and its `raw`).
     pub(super) fn accepted(headers: &HeaderMap, format: Format) -> Self {
-        if format == Format::Parquet {
+        if matches!(format, Format::Arrow | Format::Parquet) {
             return Self::Identity;
         }
         let mut best = (Self::Identity, 0.0);
@@ -132,6 +133,7 @@ mod tests {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static(accept));
         assert_eq!(Coding::accepted(&headers, Format::Json), expected);
         assert_eq!(Coding::accepted(&headers, Format::Parquet), Coding::Identity);
+        assert_eq!(Coding::accepted(&headers, Format::Arrow), Coding::Identity);
     }
 
     #[rstest::rstest]

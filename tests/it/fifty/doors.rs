@@ -27,6 +27,8 @@ pub struct Door {
 
 /// PostgreSQL keeps names as they are; JSON, Arrow's readers and the CLI could not tell such columns apart.
 const NAMES: (&str, &str) = ("_columns_of_one_name", "instead of");
+/// psycopg does not say that a list of texts is one; mended on the branch pgwire, with which this goes.
+const UNTOLD: (&str, &str) = ("_list_parameter", "42883");
 const INTERVALS: &str = "is an interval";
 
 const PLAIN: Door = Door {
@@ -54,36 +56,40 @@ pub const DOORS: &[Door] = &[
     Door { name: "http json", arguments: |server| http(server, "json"), kind: |_, _| None, ..PLAIN },
     Door { name: "http ndjson", arguments: |server| http(server, "ndjson"), kind: |_, _| None, ..PLAIN },
     Door { name: "http csv", arguments: |server| http(server, "csv"), kind: |_, _| None, cell: csv_cell, ..PLAIN },
-    Door {
-        name: "flight",
-        arguments: |server| vec!["flight".to_owned(), format!("grpc://{}", server.flight())],
-        ..PLAIN
-    },
+    Door { name: "flight", arguments: flight, ..PLAIN },
     Door { name: "postgres text", arguments: |server| postgres(server, "text"), ..POSTGRES },
     Door { name: "postgres binary", arguments: |server| postgres(server, "binary"), ..POSTGRES },
-    Door {
-        name: "cli",
-        arguments: |server| {
-            let program = telestrata().get_program().to_str().unwrap().to_owned();
-            vec!["cli".to_owned(), server.http(), program]
-        },
-        without_parameters: true,
-        ..PLAIN
-    },
+    Door { name: "cli", arguments: cli, without_parameters: true, ..PLAIN },
 ];
 
 const POSTGRES: Door =
     Door { kind: |types, word| Some(types.postgres(word)), cell: postgres_cell, exceptions: &[NAMES], ..PLAIN };
 
-fn postgres(server: &Server, form: &str) -> Vec<String> {
-    let address = server.postgres();
-    let (host, port) = address.rsplit_once(':').unwrap();
-    let conninfo = format!("host={host} port={port} user=analyst dbname=telestrata");
-    vec!["postgres".to_owned(), conninfo, form.to_owned()]
+/// The client's arguments for HTTP.
+pub fn http(server: &Server, format: &str) -> Vec<String> {
+    vec!["http".to_owned(), server.http(), format.to_owned()]
 }
 
-fn http(server: &Server, format: &str) -> Vec<String> {
-    vec!["http".to_owned(), server.http(), format.to_owned()]
+/// For PostgreSQL, with results as `text` or `binary`.
+pub fn postgres(server: &Server, form: &str) -> Vec<String> {
+    vec!["postgres".to_owned(), postgres_conninfo(server), form.to_owned()]
+}
+
+/// For Flight SQL.
+pub fn flight(server: &Server) -> Vec<String> {
+    vec!["flight".to_owned(), format!("grpc://{}", server.flight())]
+}
+
+/// For the command line.
+pub fn cli(server: &Server) -> Vec<String> {
+    vec!["cli".to_owned(), server.http(), telestrata().get_program().to_str().unwrap().to_owned()]
+}
+
+/// Where PostgreSQL's clients find the server.
+pub fn postgres_conninfo(server: &Server) -> String {
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    format!("host={host} port={port} user=analyst dbname=telestrata")
 }
 
 /// The answers that the others are held to: HTTP's Arrow stream.
@@ -122,13 +128,15 @@ fn csv_cell(word: &str, cell: &Value) -> Value {
     json!(spelled)
 }
 
-/// Times have microseconds and are told in UTC, and a duration is an interval.
+/// Times have microseconds and are in UTC, and a duration is an interval.
 fn postgres_cell(word: &str, cell: &Value) -> Value {
     let Some(text) = cell.as_str() else { return cell.clone() };
     match word {
         "timestamp" | "timestamp with time zone" => {
             let time = chrono::DateTime::parse_from_rfc3339(text).unwrap().to_utc();
-            let micros = chrono::DateTime::from_timestamp_micros(time.timestamp_micros()).unwrap();
+            // Towards 1970, as a cast in SQL cuts them; chrono's own goes down.
+            let nanos = i128::from(time.timestamp()) * 1_000_000_000 + i128::from(time.timestamp_subsec_nanos());
+            let micros = chrono::DateTime::from_timestamp_micros((nanos / 1000) as i64).unwrap();
             json!(micros.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
         }
         "duration" => json!(interval_of(text)),
@@ -138,6 +146,9 @@ fn postgres_cell(word: &str, cell: &Value) -> Value {
 
 /// `-PT1.5S` is `-1.500000000 secs`.
 fn interval_of(duration: &str) -> String {
+    if duration == "P0D" {
+        return "0 secs".to_owned();
+    }
     let (sign, rest) = duration.strip_prefix('-').map_or(("", duration), |rest| ("-", rest));
     let seconds: f64 = rest.trim_start_matches("PT").trim_end_matches('S').parse().unwrap();
     let (whole, fraction) = (seconds.trunc() as u64, seconds.fract());

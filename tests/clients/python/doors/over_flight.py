@@ -1,5 +1,7 @@
 """Arrow Flight SQL: `python -m doors flight URI`, by ADBC's driver into PyArrow."""
 
+import re
+
 import adbc_driver_flightsql.dbapi
 import pyarrow as pa
 
@@ -15,6 +17,11 @@ def ask(uri, queries):
                     yield answer(cursor, query)
                 except adbc_driver_flightsql.dbapi.Error as error:
                     yield {"name": query["name"], "error": {"message": str(error), "status": error.status_code.name}}
+                # What a stream that has begun meets, as PyArrow says it: `... (InvalidArgument; DoGet: ...)`.
+                except (pa.ArrowException, OSError) as error:
+                    code = re.search(r"\((\w+); ", str(error))
+                    status = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", code[1]).upper() if code else None
+                    yield {"name": query["name"], "error": {"message": str(error), "status": status}}
 
 
 def answer(cursor, query):
