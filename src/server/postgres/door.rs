@@ -83,7 +83,7 @@ impl PostgresDoor {
     pub(in crate::server) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         let opening = self.stopping.run_until_cancelled(tokio::time::timeout(LOGIN_TIME, self.open(stream)));
         match opening.await {
-            Some(Ok(Ok(Some((wire, startup))))) => self.session(wire, startup, peer).await,
+            Some(Ok(Ok(Some((wire, startup))))) => Box::pin(self.session(wire, startup, peer)).await,
             Some(Ok(Err(error))) => tracing::debug!(%error, %peer, "a connection broke off before its login"),
             Some(Ok(Ok(None)) | Err(_)) | None => {}
         }
