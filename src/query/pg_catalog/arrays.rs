@@ -40,7 +40,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             });
             Ok(ScalarValue::Utf8(kept))
         }),
-        RowFunction::new("array_has", DataType::Boolean, |args| {
+        RowFunction::new("pg_array_has", DataType::Boolean, |args| {
             let wanted = args.get(1).filter(|value| !value.is_null()).map(ScalarValue::to_string);
             let found = elements(args.first()).zip(wanted);
             Ok(ScalarValue::Boolean(found.map(|(elements, wanted)| elements.contains(&Some(wanted)))))

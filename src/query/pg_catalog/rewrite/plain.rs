@@ -105,8 +105,8 @@ impl VisitorMut for Rewriter<'_> {
         }
         for item in &mut select.projection {
             let (SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. }) = item else { continue };
-            if let Some((reg, inner)) = reg_cast(expr) {
-                *expr = call(reg.to_name(), vec![call(reg.to_oid(), vec![inner.clone()])]);
+            if let Some((reg, _)) = reg_cast(expr) {
+                *expr = call(reg.to_name(), vec![expr.clone()]);
             }
         }
         ControlFlow::Continue(())
@@ -294,7 +294,7 @@ fn among(left: &Expr, right: &Expr, negated: bool) -> Option<Expr> {
         }
         return Some(Expr::InList { expr: Box::new(left.clone()), list, negated });
     }
-    let has = call("array_has", vec![right.clone(), left.clone()]);
+    let has = call("pg_array_has", vec![right.clone(), left.clone()]);
     Some(if negated { Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(has) } } else { has })
 }
 
