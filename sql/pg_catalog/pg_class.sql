@@ -1,4 +1,4 @@
--- One row a table (`r`) or view (`v`); how many rows a table has is not said (-1).
+-- One row a table (`r`) or view (`v`); how many rows a table has is not said (-1). Everybody may read, nobody write.
 SELECT
     oid,
     name AS relname,
@@ -30,7 +30,7 @@ SELECT
     0 AS relrewrite,
     0 AS relfrozenxid,
     0 AS relminmxid,
-    CAST(NULL AS TEXT) AS relacl,
+    '{=r/telestrata}' AS relacl,
     CAST(NULL AS TEXT) AS reloptions,
     CAST(NULL AS TEXT) AS relpartbound
 FROM lake.relations

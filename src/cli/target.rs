@@ -159,7 +159,10 @@ impl Server {
         let Some(parsed) = parsed else {
             return Err(Error::config(format!("`{url}` is no server; write http://127.0.0.1:8710")));
         };
-        let client = reqwest::Client::builder()
+        let client = reqwest::Client::builder();
+        // Without TLS there is nothing to trust, and a machine without certificates must not fail over it.
+        let client = if parsed.scheme() == "http" { client.tls_certs_only([]) } else { client };
+        let client = client
             .no_proxy()
             // What was meant for one server is shown to no other.
             .redirect(reqwest::redirect::Policy::none())

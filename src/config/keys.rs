@@ -32,9 +32,9 @@ pub const KEYS: &[Key] = &[
     key("http", r#""127.0.0.1:8710""#, "address of the HTTP API, or off"),
     key("flight", r#""127.0.0.1:8711""#, "address of the Arrow Flight SQL door, or off"),
     key("postgres", r#""127.0.0.1:8712""#, "address of the PostgreSQL door, or off"),
+    key("insecure_plaintext", "false", "whether other machines may be spoken to without TLS"),
     key("tls.certificate", "", "PEM file of the certificate that every door shows, and of those behind it"),
     key("tls.key", "", "PEM file of the certificate's private key"),
-    key("insecure_plaintext", "false", "whether other machines may be spoken to without TLS"),
     key(
         "store.endpoint",
         "",

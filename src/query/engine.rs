@@ -10,7 +10,7 @@
 //!      --> run on the query runtime --> bounded channel --> the caller's stream
 //! ```
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,7 @@ use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
 use super::pg_catalog::{CatalogueQuery, PgCatalog, Told, rewrite_ordinary, shown_rows, shown_schema};
+use super::placeholders::{parameter_types, write_out_lists};
 use super::provider::{FileAccess, SignalTable, store_url};
 use super::scan_order::ScanOrder;
 use super::scan_report::ScanReports;
@@ -105,6 +106,8 @@ struct Logical {
     state: SessionState,
     orders: ViewOrders,
     promoted: Vec<Promoted>,
+    /// The parameters that stand for lists.
+    lists: BTreeSet<usize>,
 }
 
 /// What turns text into a plan.
@@ -252,8 +255,11 @@ impl QueryEngine {
             .build();
         functions::register(&mut state, budget).map_err(from_datafusion)?;
         // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> =
-            vec![Arc::new(MapLookupPlanner::default()) as _, Arc::new(functions::JsonOperatorPlanner) as _];
+        let mut planners: Vec<_> = vec![
+            Arc::new(MapLookupPlanner::default()) as _,
+            Arc::new(functions::JsonOperatorPlanner) as _,
+            Arc::new(functions::ExtractPlanner) as _,
+        ];
         planners.extend(state.expr_planners().iter().cloned());
         let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let state = with_asof_joins(state);
@@ -489,7 +495,7 @@ impl Planner {
             return self.start_catalogue(pinned, query, &question, meter).await;
         }
         let reports = Arc::default();
-        let Logical { plan, state, orders, promoted } = self.plan(pinned, &question, meter, &reports).await?;
+        let Logical { plan, state, orders, promoted, .. } = self.plan(pinned, &question, meter, &reports).await?;
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
         let plan = keep_order(plan, &orders).map_err(from_datafusion)?;
         let plan = if question.params.is_empty() {
@@ -511,24 +517,20 @@ impl Planner {
         let reports = Arc::default();
         let meter = Arc::new(ScanMeter::new(None));
         if let Some(query) = self.catalogue_query(&question).await? {
-            let parameters = vec![None; query.parameters()];
+            let parameters = query.parameters().to_vec();
             let (plan, _) = self.plan_catalogue(pinned, query, None, question.user(), &meter).await?;
             return Ok(Prepared { schema: shown_schema(plan.schema().as_arrow()), parameters });
         }
-        let Logical { plan, state, promoted, .. } = self.plan(pinned, &question, &meter, &reports).await?;
-        let types = plan.get_parameter_types().map_err(from_datafusion)?;
-        let number = |name: &String| name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok());
-        if let Some(strange) = types.keys().find(|name| number(name).is_none()) {
-            return Err(Error::invalid(format!("`{strange}` is no parameter here; write $1, $2, ...")));
-        }
-        let count = types.keys().filter_map(number).max().unwrap_or(0);
-        let parameters = (1..=count).map(|number| types.get(&format!("${number}")).cloned().flatten()).collect();
+        let Logical { plan, lists, state, promoted, .. } = self.plan(pinned, &question, &meter, &reports).await?;
+        let parameters = parameter_types(&plan, &lists).map_err(from_datafusion)?;
+        let count = parameters.len();
         if estimated(&question.sql).is_some() {
             let schema = reports.rows().map_err(|error| from_datafusion(error.into()))?.schema();
             return Ok(Prepared { schema, parameters });
         }
         let names = Names { sql: &question.sql, state: &state, objects: &self.objects, promoted: &promoted };
         let all_bound = question.params.len() >= count;
+        // `SELECT $1` has the type of its value.
         let plan = if all_bound && count > 0 {
             plan.with_param_values(ParamValues::from(question.params)).map_err(from_datafusion)?
         } else {
@@ -638,6 +640,7 @@ impl Planner {
         reports: &Arc<ScanReports>,
     ) -> Result<Logical> {
         let mut statement = self.statement(&question.sql)?;
+        let lists = write_out_lists(&mut statement, &question.params);
         if question.dialect == Dialect::Postgres {
             rewrite_ordinary(&mut statement, question.user()).map_err(Error::invalid)?;
         }
@@ -657,7 +660,7 @@ impl Planner {
         self.plan_views(&state, views, &mut HashSet::new(), &mut orders).await?;
         let plan = state.statement_to_plan(statement).await.map_err(|error| names.explain(error))?;
         check_read_only(&plan)?;
-        Ok(Logical { plan, state, orders, promoted })
+        Ok(Logical { plan, state, orders, promoted, lists })
     }
 
     fn session_over(&self, pinned: Pinned, meter: &Arc<ScanMeter>, reports: &Arc<ScanReports>) -> Result<SessionState> {

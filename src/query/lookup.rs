@@ -43,7 +43,7 @@ impl ScalarUDFImpl for MapValue {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         match args.arg_fields {
-            [map, key] if is_text_map(map.data_type()) && is_text(key.data_type()) => {
+            [map, key] if is_text_map(map.data_type()) && is_key(key.data_type()) => {
                 Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true)))
             }
             [map, key] => {
@@ -94,7 +94,7 @@ impl ScalarUDFImpl for Attr {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         match args.arg_fields {
-            [maps @ .., key] if maps.iter().all(|map| is_text_map(map.data_type())) && is_text(key.data_type()) => {
+            [maps @ .., key] if maps.iter().all(|map| is_text_map(map.data_type())) && is_key(key.data_type()) => {
                 Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true)))
             }
             _ => plan_err!("attr takes a key: attr('http.route'), or attr(l, 'http.route') for the table known as l"),
@@ -131,6 +131,11 @@ fn is_text(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8)
 }
 
+/// Whether a key may be of this type: text, or NULL, which a parameter is until it has its value.
+fn is_key(data_type: &DataType) -> bool {
+    is_text(data_type) || *data_type == DataType::Null
+}
+
 /// Whether it is the type of a map from text to text.
 pub(super) fn is_text_map(data_type: &DataType) -> bool {
     let DataType::Map(entries, _) = data_type else { return false };
@@ -149,6 +154,7 @@ impl Keys {
         match value {
             ColumnarValue::Scalar(scalar) => match scalar.try_as_str() {
                 Some(text) => Ok(Self::One(text.map(str::to_owned))),
+                None if scalar.is_null() => Ok(Self::One(None)),
                 None => exec_err!("a key must be text, not {}", scalar.data_type()),
             },
             ColumnarValue::Array(_) => {

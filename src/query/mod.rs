@@ -8,6 +8,7 @@
 //! dialect.rs          how tightly operators bind
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
+//! placeholders.rs     parameters that stand for lists, and their types
 //! filter.rs           a table with a condition that a person wrote
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
@@ -53,6 +54,7 @@ mod lookup_pushdown;
 mod macros;
 mod markers;
 mod pg_catalog;
+mod placeholders;
 mod provider;
 mod pruning;
 mod scan_order;

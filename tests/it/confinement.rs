@@ -158,6 +158,73 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// What PostgreSQL's clients say in a session, and what changes nothing but that session. A setting with a dot in its
+/// name is kept for its client, as PostgreSQL does; one that is not known is NULL.
+const OF_A_SESSION: [&str; 8] = [
+    "begin",
+    "prepare p as select 1",
+    "execute p",
+    "deallocate p",
+    "declare c cursor for select 1",
+    "reset ",
+    "set datafusion.",
+    "select current_setting('data_directory')",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_through_the_postgresql_door_reads_the_lake_and_nothing_else() {
+    let home = Home::new("");
+    bait(home.path());
+    let server = home.serve();
+    send_logs(&reqwest::Client::new(), &server.otlp_http(), numbered_logs("shop", 0..3, 1_700_000_000)).await.unwrap();
+    server.flush().await;
+    let before = files(home.path());
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let url = format!("host={host} port={port} user=ann dbname=telestrata");
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let mut wrong = Vec::new();
+    for attempt in attempts(home.path()) {
+        if OF_A_SESSION.iter().any(|session| attempt.starts_with(session)) {
+            continue;
+        }
+        if let Ok(answer) = client.simple_query(&attempt).await {
+            wrong.push(format!("{attempt}: {answer:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(files(home.path()), before, "nothing was written");
+    let told = client.query_one("select current_setting('data_directory')", &[]).await.unwrap();
+    assert_eq!(told.get::<_, Option<String>>(0), None);
+    assert_eq!(server.number("select count(*) from logs").await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_through_flight_reads_the_lake_and_nothing_else() {
+    use arrow_flight::sql::client::FlightSqlServiceClient;
+    let home = Home::new("");
+    bait(home.path());
+    let server = home.serve();
+    send_logs(&reqwest::Client::new(), &server.otlp_http(), numbered_logs("shop", 0..3, 1_700_000_000)).await.unwrap();
+    server.flush().await;
+    let before = files(home.path());
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.flight())).unwrap();
+    let mut client = FlightSqlServiceClient::new(channel.connect().await.unwrap());
+    let mut wrong = Vec::new();
+    for attempt in attempts(home.path()) {
+        if client.execute(attempt.clone(), None).await.is_ok()
+            || client.prepare(attempt.clone(), None).await.is_ok()
+            || client.execute_update(attempt.clone(), None).await.is_ok()
+        {
+            wrong.push(attempt);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(files(home.path()), before, "nothing was written");
+    assert_eq!(server.number("select count(*) from logs").await, 3);
+}
+
 /// Every function that a query may call, so that a new one of DataFusion's is looked at by someone.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_function_tells_of_the_machine() {
@@ -170,20 +237,22 @@ async fn no_function_tells_of_the_machine() {
     let found: Vec<_> = names
         .iter()
         .filter_map(|row| row["name"].as_str())
-        .filter(|name| suspicious.iter().any(|part| name.contains(part)))
+        .filter(|name| !name.starts_with("critical_path") && suspicious.iter().any(|part| name.contains(part)))
         .collect();
     assert_eq!(found, Vec::<&str>::new());
+    // EXPLAIN names the files that a query reads, for those who may read them; answers do not say where they come from.
     let lake = home.lake().display().to_string();
     for query in [
         "select input_file_name() as it from logs",
-        "explain select * from logs",
-        "explain verbose select * from logs",
-        "explain analyze select * from logs",
-        "explain format tree select * from logs",
-        "select * from logs where body = 'x' and no_such_function(body)",
+        "select file_row_index() as it from logs",
+        "select * from logs where no_such_function(body)",
+        "select * from nowhere",
+        "select * from information_schema.tables",
+        "select * from information_schema.df_settings",
+        "show all",
     ] {
         let (_, text) = ask(&server, query).await;
-        assert!(!text.contains(&lake), "{query} tells where the lake is: {text}");
+        assert!(!text.contains(lake.trim_start_matches('/')), "{query} tells where the lake is: {text}");
     }
 }
 

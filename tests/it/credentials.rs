@@ -75,16 +75,22 @@ struct Attempt {
     needs: Needs,
     /// Whether the door takes what is shown at all.
     takes: fn(&Shown) -> bool,
-    try_it: for<'a> fn(&'a Server, &'a Shown, &'static str) -> BoxFuture<'a, Outcome>,
+    try_it: Try,
 }
 
-fn anything(_: &Shown) -> bool {
-    true
+type Try = for<'a> fn(&'a Server, &'a Shown, &'static str) -> BoxFuture<'a, Outcome>;
+
+/// PostgreSQL's handshake is for names and passwords; who shows nothing gives a name alone.
+fn takes(door: &str) -> fn(&Shown) -> bool {
+    match door {
+        "postgres" => |shown| matches!(shown, Shown::Nothing | Shown::Password(..)),
+        _ => |_| true,
+    }
 }
 
 fn attempts() -> Vec<Attempt> {
     use Needs::{Credentials, Nothing, Role};
-    let rows: [(&str, &str, Needs, for<'a> fn(&'a Server, &'a Shown, &'static str) -> BoxFuture<'a, Outcome>); 16] = [
+    let rows: [(&str, &str, Needs, Try); 32] = [
         ("http", "GET /healthz", Nothing, ask_http),
         ("http", "GET /readyz", Nothing, ask_http),
         ("http", "GET /", Credentials, ask_http),
@@ -93,6 +99,13 @@ fn attempts() -> Vec<Attempt> {
         ("http", "POST /v1/sql", Role("query"), ask_http),
         ("http", "GET /v1/sql/running", Role("query"), ask_http),
         ("http", "POST /v1/sql/cancel", Role("query"), ask_http),
+        ("http", "GET /v1/sql?query=select+1", Role("query"), ask_http),
+        ("http", "GET /v1/tables", Role("query"), ask_http),
+        ("http", "GET /v1/tables/logs/schema", Role("query"), ask_http),
+        ("http", "GET /v1/traces/00000000000000000000000000000001", Role("query"), ask_http),
+        ("http", "GET /api/services", Role("query"), ask_http),
+        ("http", "GET /api/traces/00000000000000000000000000000001", Role("query"), ask_http),
+        ("http", "GET /api/v3/services", Role("query"), ask_http),
         ("http", "POST /v1/flush", Role("maintain"), ask_http),
         ("http", "POST /v1/import", Role("ingest"), ask_http),
         ("http", "GET /v1/config", Role("admin"), ask_http),
@@ -101,15 +114,24 @@ fn attempts() -> Vec<Attempt> {
         ("otlp_grpc", "logs", Role("ingest"), ask_grpc),
         ("otlp_grpc", "spans", Role("ingest"), ask_grpc),
         ("otlp_grpc", "metrics", Role("ingest"), ask_grpc),
+        ("postgres", "simple: select count(*) from logs", Role("query"), ask_postgres),
+        ("postgres", "simple: select relname from pg_class", Role("query"), ask_postgres),
+        ("postgres", "simple: copy (select body from logs) to stdout", Role("query"), ask_postgres),
+        ("postgres", "extended: select count(*) from logs where body = $1", Role("query"), ask_postgres),
+        ("postgres", "simple: show server_version", Credentials, ask_postgres),
+        ("flight", "statement", Role("query"), ask_flight),
+        ("flight", "prepare", Role("query"), ask_flight),
+        ("flight", "tables", Role("query"), ask_flight),
+        ("flight", "handshake, then statement", Role("query"), ask_flight),
     ];
-    let row = |(door, what, needs, try_it)| Attempt { door, what, needs, takes: anything, try_it };
+    let row = |(door, what, needs, try_it)| Attempt { door, what, needs, takes: takes(door), try_it };
     rows.into_iter().map(row).collect()
 }
 
 fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> BoxFuture<'a, Outcome> {
     Box::pin(async move {
         let (method, path) = what.split_once(' ').unwrap();
-        let door = if path == "/v1/logs" || path == "/v1/traces" { server.otlp_http() } else { server.http() };
+        let door = if ["/v1/logs", "/v1/traces"].contains(&path) { server.otlp_http() } else { server.http() };
         let body = match path {
             "/v1/sql" => "select count(*) from logs".to_owned(),
             "/v1/sql/cancel" => "no-such-query".to_owned(),
@@ -130,9 +152,11 @@ fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         match status {
-            // Nothing has that path, or no query that id: who is told so was let in.
+            // Nothing has that path, or no query or trace that id: who is told so was let in.
             StatusCode::OK => Outcome::Done,
-            StatusCode::NOT_FOUND if ["/nowhere", "/v1/sql/cancel"].contains(&path) => Outcome::Done,
+            StatusCode::NOT_FOUND if ["/nowhere", "/v1/sql/cancel"].contains(&path) || path.contains("traces/") => {
+                Outcome::Done
+            }
             StatusCode::UNAUTHORIZED => {
                 let ways: Vec<_> =
                     headers.get_all("www-authenticate").iter().map(|way| way.to_str().unwrap()).collect();
@@ -195,6 +219,93 @@ fn ask_grpc<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
     })
 }
 
+fn ask_postgres<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> BoxFuture<'a, Outcome> {
+    Box::pin(async move {
+        use tokio_postgres::error::SqlState;
+        let address = server.postgres();
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let mut config = tokio_postgres::Config::new();
+        config.host(host).port(port.parse().unwrap()).user("admin-user").dbname("telestrata");
+        if let Shown::Password(name, password) = shown {
+            config.user(name).password(password);
+        }
+        let (client, connection) = match config.connect(tokio_postgres::NoTls).await {
+            Ok(connected) => connected,
+            // Asked for a password, the client has none to give.
+            Err(error) if *shown == Shown::Nothing && error.code().is_none() => return Outcome::Unauthenticated,
+            Err(error) => {
+                assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD), "{shown:?}: {error:?}");
+                return Outcome::Unauthenticated;
+            }
+        };
+        tokio::spawn(connection);
+        let answered = match what.split_once(": ").unwrap() {
+            ("simple", query) if query.starts_with("copy") => match client.copy_out(query).await {
+                Ok(rows) => futures::TryStreamExt::try_collect::<Vec<_>>(rows).await.map(drop),
+                Err(error) => Err(error),
+            },
+            ("simple", query) => client.simple_query(query).await.map(drop),
+            (_, query) => client.query(query, &[&"x"]).await.map(drop),
+        };
+        match answered {
+            Ok(()) => Outcome::Done,
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => Outcome::Forbidden,
+            Err(error) => panic!("{what} with {shown:?}: {error:?}"),
+        }
+    })
+}
+
+fn ask_flight<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> BoxFuture<'a, Outcome> {
+    Box::pin(async move {
+        match flight(server, shown.header(), what).await.map_err(|status| status.code()) {
+            Ok(()) => Outcome::Done,
+            Err(tonic::Code::Unauthenticated) => Outcome::Unauthenticated,
+            Err(tonic::Code::PermissionDenied) => Outcome::Forbidden,
+            Err(code) => panic!("{what} with {shown:?}: {code}"),
+        }
+    })
+}
+
+async fn flight(server: &Server, mut header: Option<String>, what: &str) -> Result<(), tonic::Status> {
+    use arrow_flight::flight_service_client::FlightServiceClient;
+    use arrow_flight::sql::{
+        ActionCreatePreparedStatementRequest, CommandGetTables, CommandStatementQuery, ProstMessageExt,
+    };
+    use arrow_flight::{Action, FlightDescriptor, HandshakeRequest};
+    use prost::Message as _;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", server.flight())).unwrap();
+    let mut client = FlightServiceClient::new(channel.connect().await.unwrap());
+    fn with<T>(header: Option<&String>, message: T) -> tonic::Request<T> {
+        let mut request = tonic::Request::new(message);
+        if let Some(header) = header {
+            request.metadata_mut().insert("authorization", MetadataValue::try_from(header).unwrap());
+        }
+        request
+    }
+    let query = "select count(*) from logs".to_owned();
+    let command = match what {
+        "prepare" => {
+            let body = ActionCreatePreparedStatementRequest { query, transaction_id: None }.as_any().encode_to_vec();
+            let action = Action { r#type: "CreatePreparedStatement".into(), body: body.into() };
+            return client.do_action(with(header.as_ref(), action)).await?.into_inner().message().await.map(drop);
+        }
+        "tables" => CommandGetTables::default().as_any().encode_to_vec(),
+        _ => CommandStatementQuery { query, transaction_id: None }.as_any().encode_to_vec(),
+    };
+    if what.starts_with("handshake") {
+        let hello = futures::stream::iter([HandshakeRequest::default()]);
+        let answer = client.handshake(with(header.as_ref(), hello)).await?;
+        let session = answer.metadata().get("authorization").unwrap().to_str().unwrap().to_owned();
+        assert_ne!(Some(&session), header.as_ref());
+        header = Some(session);
+    }
+    let info = client.get_flight_info(with(header.as_ref(), FlightDescriptor::new_cmd(command))).await?.into_inner();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let mut answer = client.do_get(with(header.as_ref(), ticket)).await?.into_inner();
+    while answer.message().await?.is_some() {}
+    Ok(())
+}
+
 /// Everything that someone may show, and the role of who that is.
 fn callers() -> Vec<(Shown, Option<&'static str>)> {
     let mut callers = vec![
@@ -238,11 +349,14 @@ async fn each_role_may_do_its_own_at_each_door_and_nothing_else() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     let admin = as_admin(&server, Method::GET, "/metrics", "").await;
-    for door in ["http", "otlp/http", "otlp/grpc"] {
+    for door in ["http", "otlp/http", "otlp/grpc", "flight"] {
         for reason in ["unauthenticated", "forbidden"] {
             // The API's roles are asked behind the door.
             let counted = format!("telestrata_refused_callers_total{{door=\"{door}\",reason=\"{reason}\"}}");
-            assert!(admin.contains(&counted) || (door, reason) == ("http", "forbidden"), "{counted}: {admin}");
+            assert!(
+                admin.contains(&counted) || reason == "forbidden" && !door.starts_with("otlp"),
+                "{counted}: {admin}"
+            );
         }
     }
 }

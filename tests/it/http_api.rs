@@ -330,3 +330,20 @@ async fn health_tells_alive_from_ready() {
     let reasons = ready.json::<Value>().await.unwrap();
     assert!(reasons["ready"] == false && reasons["reasons"][0].as_str().unwrap().contains("closing"), "{reasons}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_may_be_the_key_of_a_map() {
+    let server = server_with_a_row().await;
+    let ask = async |query: &str, params: Value| {
+        let request = server.client.post(server.api("/v1/sql")).header(CONTENT_TYPE, "application/json");
+        let response = request.body(json!({"query": query, "params": params}).to_string()).send().await.unwrap();
+        serde_json::from_slice::<Value>(&body(response, "application/json").await).unwrap()
+    };
+    let big = "9223372036854775807";
+    for query in ["attributes[$1] = $2", "attr($1) = $2", "name = 'x' OR (attributes[$1] = $2 AND $1 <> 'x')"] {
+        let query = format!("SELECT count(*) AS n FROM spans WHERE {query}");
+        assert_eq!(ask(&query, json!(["long", big])).await, json!([{"n": 1}]), "{query}");
+        assert_eq!(ask(&query, json!(["text", big])).await, json!([{"n": 0}]), "{query}");
+        assert_eq!(ask(&query, json!([null, big])).await, json!([{"n": 0}]), "{query}");
+    }
+}

@@ -53,6 +53,8 @@ async fn an_sdk_sends_with_a_token_over_tls_and_not_with_a_wrong_one(#[case] pro
         let env = [
             ("OTEL_EXPORTER_OTLP_HEADERS", &*headers),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate.to_str().unwrap()),
+            // Which goes over the SDK's own, and may be set on this machine.
+            ("REQUESTS_CA_BUNDLE", certificate.to_str().unwrap()),
         ];
         let mut sender = Sdk::Python.start_in(&env, "numbered", protocol, "gzip", &endpoint, "tls");
         sender.go().await;
@@ -99,7 +101,7 @@ async fn each_door_agrees_on_its_protocol_and_speaks_nothing_in_plaintext() {
             &format!("{api}/v1/sql"),
         ],
     );
-    assert_eq!(String::from_utf8_lossy(&answer.stdout), r#"[{"one":1}]"#, "{answer:?}");
+    assert_eq!(String::from_utf8_lossy(&answer.stdout).trim(), r#"[{"one":1}]"#, "{answer:?}");
     // curl offers HTTP/2 as well; what was agreed on is told.
     let version = |url: &str, door: &str| {
         let flags = ["--output", "/dev/null", "--write-out", "%{http_version}", url, door];
@@ -112,7 +114,7 @@ async fn each_door_agrees_on_its_protocol_and_speaks_nothing_in_plaintext() {
     let untrusting =
         Command::new("curl").args(["--silent", "--show-error", &format!("{api}/healthz")]).output().unwrap();
     assert_eq!(untrusting.status.code(), Some(60), "{untrusting:?}");
-    for door in ["http", "otlp_http", "otlp_grpc"] {
+    for door in ["http", "otlp_http", "otlp_grpc", "flight"] {
         let mut stream = TcpStream::connect(server.address(door)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -126,6 +128,16 @@ async fn each_door_agrees_on_its_protocol_and_speaks_nothing_in_plaintext() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn postgresql_and_flight_clients_come_over_tls_alone() {
+    let (_home, authority, server) = server(&HERE, false);
+    let mut command = crate::support::python::python();
+    command.arg("credentials.py").args([server.postgres(), server.flight()]).arg(authority.file());
+    command.args(["query-user", &password("query"), &token("query")]).env("PYTHONDONTWRITEBYTECODE", "1");
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(output.status.success() && said(&output).contains("all as it should be"), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn handshakes_that_hang_hold_up_nobody() {
     let (_home, authority, server) = server(&HERE, false);
     let silent: Vec<_> = (0..50).map(|_| TcpStream::connect(server.address("http")).unwrap()).collect();
@@ -135,10 +147,10 @@ async fn handshakes_that_hang_hold_up_nobody() {
 }
 
 /// A verb that connects to a server, trusting this authority, with this environment.
-fn verb(home: &Home, args: &[&str], trusts: Option<&Path>, env: &[(&str, &str)]) -> Output {
+fn verb(home: &Home, args: &[&str], trusts: &Path, env: &[(&str, &str)]) -> Output {
     let mut command = crate::support::server::telestrata();
     command.current_dir(home.path()).args(args).envs(env.iter().copied());
-    command.env("SSL_CERT_FILE", trusts.unwrap_or(Path::new("/dev/null"))).env_remove("SSL_CERT_DIR");
+    command.env("SSL_CERT_FILE", trusts).env_remove("SSL_CERT_DIR");
     command.output().unwrap()
 }
 
@@ -150,25 +162,30 @@ fn said(output: &Output) -> String {
 async fn our_own_verbs_come_over_tls_with_credentials() {
     let (home, authority, server) = server(&HERE, false);
     let url = format!("https://{}", server.address("http"));
+    // Without TLS nothing is trusted, and nothing needs to be there.
+    let open = Home::new("");
+    let plain = open.serve();
+    let output = verb(&home, &["sql", "--connect", &plain.http(), "select 1"], Path::new("/dev/null"), &[]);
+    assert!(output.status.success(), "{}", said(&output));
     let ca = authority.file();
     let admin = token("admin");
     let as_token = [("TELESTRATA_TOKEN", &*admin)];
     let admins = password("admin");
     let as_user = [("TELESTRATA_USER", "admin-user"), ("TELESTRATA_PASSWORD", &*admins)];
     std::fs::write(home.path().join("logs.jsonl"), numbered_logs("shop", 0..7, DAY)).unwrap();
-    let output = verb(&home, &["import", "--connect", &url, "logs.jsonl"], Some(&ca), &as_token);
+    let output = verb(&home, &["import", "--connect", &url, "logs.jsonl"], &ca, &as_token);
     assert!(output.status.success(), "{}", said(&output));
     let count =
         ["sql", "--connect", &url, "select count(*) as n, max(ingest_principal) as who from logs", "--format", "csv"];
     for env in [&as_token[..], &as_user[..]] {
-        let output = verb(&home, &count, Some(&ca), env);
+        let output = verb(&home, &count, &ca, env);
         assert!(output.status.success() && said(&output).contains("7,admin-token"), "{}", said(&output));
     }
     for args in [
         &["check", "--lake", "lake", "--wal", "wal", "--connect", &url][..],
         &["export", "--connect", &url, "--table", "logs", "--format", "ndjson"],
     ] {
-        let output = verb(&home, args, Some(&ca), &as_token);
+        let output = verb(&home, args, &ca, &as_token);
         assert!([Some(0), Some(3)].contains(&output.status.code()), "{args:?}: {}", said(&output));
         assert!(!said(&output).contains("credentials are needed"), "{args:?}: {}", said(&output));
     }
@@ -180,20 +197,21 @@ async fn our_own_verbs_come_over_tls_with_credentials() {
         (&[("TELESTRATA_TOKEN", &*query)], "lacks the role `query`"),
         (&[("TELESTRATA_USER", "ann")], "TELESTRATA_PASSWORD is not"),
     ] {
-        let output = verb(&home, &count, Some(&ca), env);
+        let output = verb(&home, &count, &ca, env);
         assert!(!output.status.success() && said(&output).contains(says), "{says}: {}", said(&output));
         assert!(env.iter().all(|(name, value)| *name == "TELESTRATA_USER" || !said(&output).contains(value)));
     }
     // Who is not to be trusted.
-    let output = verb(&home, &count, None, &as_token);
+    let other = Home::new("");
+    let output = verb(&home, &count, &Authority::new(other.path()).file(), &as_token);
     assert!(!output.status.success() && said(&output).contains("no answer from https://"), "{}", said(&output));
     let plain = count.map(|arg| arg.replace("https://", "http://"));
-    let output = verb(&home, &plain.each_ref().map(String::as_str), Some(&ca), &as_token);
+    let output = verb(&home, &plain.each_ref().map(String::as_str), &ca, &as_token);
     assert!(!output.status.success() && said(&output).contains("no answer"), "{}", said(&output));
     // A password in a URL is not repeated.
-    let output = verb(&home, &["sql", "--connect", "https://ann:hunter2@127.0.0.1:1", "select 1"], Some(&ca), &[]);
+    let output = verb(&home, &["sql", "--connect", "https://ann:hunter2@127.0.0.1:1", "select 1"], &ca, &[]);
     assert!(!output.status.success() && !said(&output).contains("hunter2"), "{}", said(&output));
-    let output = verb(&home, &["sql", "--connect", "ftp://ann:hunter2@127.0.0.1:1", "select 1"], Some(&ca), &[]);
+    let output = verb(&home, &["sql", "--connect", "ftp://ann:hunter2@127.0.0.1:1", "select 1"], &ca, &[]);
     assert!(!output.status.success() && !said(&output).contains("hunter2"), "{}", said(&output));
 }
 
@@ -210,7 +228,7 @@ async fn a_wrong_certificate_is_refused_by_our_client(
     let url = format!("https://{}", server.address("http"));
     let admin = token("admin");
     let env = [("TELESTRATA_TOKEN", &*admin)];
-    let output = verb(&home, &["sql", "--connect", &url, "select 1"], Some(&authority.file()), &env);
+    let output = verb(&home, &["sql", "--connect", &url, "select 1"], &authority.file(), &env);
     assert!(!output.status.success() && said(&output).to_lowercase().contains(says), "{}", said(&output));
 }
 
@@ -225,14 +243,14 @@ async fn an_export_goes_to_another_server_with_its_token() {
     let args =
         ["export", "--lake", lake.to_str().unwrap(), "--table", "logs", "--to", &to, "--protocol", "http/protobuf"];
     let headers = format!("authorization=Bearer%20{}", token("ingest"));
-    let output = verb(&home, &args, Some(&authority.file()), &[("OTEL_EXPORTER_OTLP_HEADERS", &headers)]);
+    let output = verb(&home, &args, &authority.file(), &[("OTEL_EXPORTER_OTLP_HEADERS", &headers)]);
     assert!(output.status.success(), "{}", said(&output));
     let stored =
         rows(&client(&authority), &server, "select count(*) as n, max(ingest_principal) as who from logs").await;
     assert_eq!(stored[0], serde_json::json!({"n": 5, "who": "ingest-token"}));
-    let output = verb(&home, &args, Some(&authority.file()), &[]);
+    let output = verb(&home, &args, &authority.file(), &[]);
     assert!(!output.status.success() && said(&output).contains("401"), "{}", said(&output));
-    let output = verb(&home, &args, Some(&authority.file()), &[("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")]);
+    let output = verb(&home, &args, &authority.file(), &[("OTEL_EXPORTER_OTLP_HEADERS", "hunter2")]);
     assert!(
         said(&output).contains("OTEL_EXPORTER_OTLP_HEADERS") && !said(&output).contains("hunter2"),
         "{}",
@@ -247,7 +265,7 @@ fn a_bad_certificate_or_key_is_named_at_the_start() {
     let good = authority.certify(&HERE, false);
     std::fs::rename(home.path().join("server.key"), home.path().join("other.key")).unwrap();
     assert_eq!(good, authority.certify(&HERE, false), "another key in the same file");
-    std::fs::write(home.path().join("text.pem"), "-----BEGIN NOTHING\nsecret\n").unwrap();
+    std::fs::write(home.path().join("text.pem"), "-----BEGIN NOTHING\nhunter2\n").unwrap();
     std::fs::write(home.path().join("empty.pem"), "").unwrap();
     for (certificate, key, says) in [
         ("missing.pem", "server.key", &["missing.pem", "No such file"][..]),
@@ -268,6 +286,6 @@ fn a_bad_certificate_or_key_is_named_at_the_start() {
         let output = command.args(["--http", "127.0.0.1:0"]).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(says.iter().all(|part| said(&output).contains(part)), "{says:?}: {}", said(&output));
-        assert!(!said(&output).contains("secret"), "{}", said(&output));
+        assert!(!said(&output).contains("hunter2"), "{}", said(&output));
     }
 }

@@ -155,7 +155,7 @@ async fn story(server: &Server, when: &str) {
         "logs": [{
             "time": "2023-11-14T22:13:20.060000000Z", "offset_ms": 60.0, "service_name": "pay", "span_id": id("e1"),
             "level": "ERROR", "severity_number": 17, "severity_text": null, "event_name": null, "body": "declined",
-            "attributes": {"attempt": 1}, "scope": scope(Value::Null), "resource": card["resource"],
+            "attributes": {"attempt": 1}, "scope": null, "resource": card["resource"],
         }],
         "exemplars": [], "scope": scope(json!("pay.lib")), "resource": card["resource"], "trace_state": null, "flags": 0,
         "adjusted_count": null, "dropped_attributes_count": 0, "dropped_events_count": 0, "dropped_links_count": 0,

@@ -13,6 +13,7 @@
 //! histogram/      histogram_merge, histogram_quantile
 //! level.rs        level_name, level_num
 //! sample.rs       sample
+//! epoch.rs        extract(epoch FROM time), DataFusion's, as a bound
 //! json.rs         json_get_str and its like, -> and ->>
 //! ```
 //! The others are what views are made of.
@@ -20,6 +21,7 @@
 mod bucket_of;
 mod critical_path;
 mod description;
+mod epoch;
 mod error_fingerprint;
 mod growth;
 mod has_event;
@@ -61,6 +63,7 @@ use super::lookup::{Attr, MapValue};
 use super::markers::Marker;
 use super::span_match::SpanOfLog;
 use description::Description;
+pub(super) use epoch::ExtractPlanner;
 pub(super) use json::JsonOperatorPlanner;
 
 /// The functions that users call, in the order in which they are documented.
@@ -83,6 +86,10 @@ const DESCRIPTIONS: &[&Description] = &[
 /// # Errors
 /// If the registry takes no functions.
 pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget) -> Result<()> {
+    // DataFusion's own that tell where a row lies: where the lake is on its machine is no part of what it holds.
+    for name in ["input_file_name", "file_row_index"] {
+        registry.deregister_udf(name)?;
+    }
     let scalar = [
         ScalarUDF::from(MapValue::default()),
         ScalarUDF::from(Attr::default()),
@@ -101,6 +108,7 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
         ScalarUDF::from(level::LevelName::default()),
         ScalarUDF::from(level::LevelNum::default()),
         ScalarUDF::from(sample::Sample::default()),
+        ScalarUDF::from(epoch::DatePart::default()),
     ];
     for function in scalar.into_iter().chain(Marker::all().map(ScalarUDF::from)).map(Arc::new).chain(json::functions())
     {

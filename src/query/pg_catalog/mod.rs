@@ -12,6 +12,7 @@
 //! index.rs          names, oids, comments, for
 //! functions.rs      format_type, pg_get_viewdef, obj_description, has_table_privilege, ...
 //! arrays.rs         array_length, array_to_string, ...
+//! parameters.rs     what is known of $1, $2, ... before they have values
 //! shown.rs          rows as clients are shown them
 //! ordinary.rs       a query of the lake, as PostgreSQL's clients write it
 //! ```
@@ -23,6 +24,7 @@ mod index;
 mod lake;
 mod oids;
 mod ordinary;
+mod parameters;
 mod rewrite;
 mod route;
 mod row_function;

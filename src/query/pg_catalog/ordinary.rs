@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
-    Query, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
+    Select, SelectItem, VisitMut, VisitorMut,
 };
 
 use super::super::engine::{CATALOG, SCHEMA};
@@ -29,26 +29,6 @@ pub(in super::super) fn rewrite_ordinary(statement: &mut Statement, user: &str) 
     }
 }
 
-/// How many parameters a query has: the greatest number.
-pub(super) fn parameters(query: &Query) -> usize {
-    struct Counter(usize);
-    impl Visitor for Counter {
-        type Break = ();
-        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-            if let Expr::Value(value) = expr
-                && let Value::Placeholder(name) = &value.value
-                && let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse().ok())
-            {
-                self.0 = self.0.max(number);
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    let mut counter = Counter(0);
-    let _ = Visit::visit(query, &mut counter);
-    counter.0
-}
-
 struct Rewriter<'a> {
     user: &'a str,
 }
@@ -60,9 +40,14 @@ impl VisitorMut for Rewriter<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
         for item in &mut select.projection {
             let SelectItem::UnnamedExpr(expr) = item else { continue };
-            let Expr::Function(function) = &*expr else { continue };
-            let Some(name) = parts(&function.name).and_then(|mut parts| parts.pop()) else { continue };
-            if self.replaced(function).is_some() {
+            let name = match &*expr {
+                Expr::Function(function) if self.replaced(function).is_some() => {
+                    parts(&function.name).and_then(|mut parts| parts.pop())
+                }
+                Expr::Identifier(name) if self.replaced_name(name).is_some() => Some(name.value.to_lowercase()),
+                _ => None,
+            };
+            if let Some(name) = name {
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: Ident::with_quote('"', name) };
             }
         }
@@ -93,10 +78,10 @@ impl VisitorMut for Rewriter<'_> {
                     *data_type = super::rewrite::plain_type(data_type);
                 }
             }
-            Expr::Identifier(name)
-                if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("localtimestamp") =>
-            {
-                *expr = call("now", Vec::new());
+            Expr::Identifier(name) => {
+                if let Some(new) = self.replaced_name(name) {
+                    *expr = new;
+                }
             }
             _ => {}
         }
@@ -105,6 +90,16 @@ impl VisitorMut for Rewriter<'_> {
 }
 
 impl Rewriter<'_> {
+    /// What stands for a word that calls a function without parentheses; PostgreSQL reserves them.
+    fn replaced_name(&self, name: &Ident) -> Option<Expr> {
+        match (name.quote_style, name.value.to_lowercase().as_str()) {
+            (None, "localtimestamp") => Some(call("now", Vec::new())),
+            (None, "current_catalog") => Some(string(CATALOG)),
+            (None, "current_user" | "session_user" | "current_role") => Some(string(self.user)),
+            _ => None,
+        }
+    }
+
     /// What stands for a call of a function that this program does not have.
     fn replaced(&self, function: &Function) -> Option<Expr> {
         let names = parts(&function.name)?;

@@ -68,11 +68,9 @@ impl Visitor for Found<'_> {
         if args.is_some() {
             let qualified = matches!(names.as_slice(), [schema, _] if SCHEMAS.contains(&schema.as_str()));
             self.calls |= qualified || names.last().is_some_and(|name| self.functions.contains(name));
-        } else if matches!(names.as_slice(), [name] if self.ctes.contains(name)) {
-        } else if self.is_of_catalogue(name) {
-            self.catalogue.get_or_insert_with(|| name.to_string());
-        } else {
-            self.lake.get_or_insert_with(|| name.to_string());
+        } else if !matches!(names.as_slice(), [name] if self.ctes.contains(name)) {
+            let side = if self.is_of_catalogue(name) { &mut self.catalogue } else { &mut self.lake };
+            side.get_or_insert_with(|| name.to_string());
         }
         ControlFlow::Continue(())
     }

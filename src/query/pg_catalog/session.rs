@@ -1,9 +1,9 @@
 //! The session that catalogue queries are planned in.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
@@ -11,12 +11,13 @@ use datafusion::catalog::{
 use datafusion::common::{DataFusionError, Result as PlanResult, ScalarValue};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, ScalarUDF};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Query, Statement as SqlStatement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
+use datafusion_pg_catalog::pg_catalog::quote_ident_udf::create_parse_ident_udf;
 use tokio::sync::OnceCell;
 
 use super::super::engine::CATALOG;
@@ -24,6 +25,7 @@ use super::super::error::from_datafusion;
 use super::super::statement::{MAX_DEPTH, check_length};
 use super::index::Index;
 use super::lake::{FunctionSource, Lake, RelationSource, role_rows, setting_rows};
+use super::parameters::parameters;
 use super::rewrite::{Params, Tables, rewrite};
 use super::tables::{FixedTables, MADE, OF_USER, Providers, own_types, provider};
 use super::{functions, route};
@@ -48,20 +50,22 @@ struct Fixed {
 /// The catalogue of a lake as it is at one moment.
 #[derive(Debug)]
 pub(in super::super) struct CatalogueTables {
-    fixed: Arc<Fixed>,
     /// What it was made of.
     made_of: Vec<SchemaRef>,
     index: Arc<Index>,
-    functions: Vec<ScalarUDF>,
     providers: Providers,
     tables: Tables,
+    /// Has the functions; each query's has its tables too.
+    state: SessionState,
+    /// The tables of those who have asked; there are no more than users.
+    of_user: Mutex<HashMap<String, Providers>>,
 }
 
 /// A query of the catalogue.
 #[derive(Debug)]
 pub(in super::super) struct CatalogueQuery {
     query: Box<Query>,
-    parameters: usize,
+    parameters: Vec<Option<DataType>>,
 }
 
 impl PgCatalog {
@@ -82,7 +86,7 @@ impl PgCatalog {
         if !route::is_catalogue(&query, &fixed.names, &fixed.functions)? {
             return Ok(None);
         }
-        let parameters = super::ordinary::parameters(&query);
+        let parameters = parameters(&query);
         Ok(Some(CatalogueQuery { query, parameters }))
     }
 
@@ -100,7 +104,8 @@ impl PgCatalog {
             return Ok(latest);
         }
         let (relations, functions) = lake.await?;
-        let made = CatalogueTables::new(self.fixed().await?, made_of, Lake::new(relations, functions)).await;
+        let fixed = self.fixed().await?;
+        let made = CatalogueTables::new(&fixed, made_of, Lake::new(relations, functions)).await;
         let made = Arc::new(made.map_err(from_datafusion)?);
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&made));
         Ok(made)
@@ -134,7 +139,7 @@ impl Fixed {
 }
 
 impl CatalogueTables {
-    async fn new(fixed: Arc<Fixed>, made_of: Vec<SchemaRef>, mut lake: Lake) -> PlanResult<Self> {
+    async fn new(fixed: &Fixed, made_of: Vec<SchemaRef>, mut lake: Lake) -> PlanResult<Self> {
         let maker = maker(&lake, super::OWNER)?;
         let mut tables = Tables::default();
         let mut providers = Providers::new();
@@ -159,8 +164,13 @@ impl CatalogueTables {
             providers.insert((table.schema.to_owned(), table.name.to_owned()), provider(rows)?);
         }
         let index = Arc::new(Index::new(&lake, fixed.tables.rows("pg_type").map_or(&[], std::slice::from_ref))?);
-        let functions = functions::of_catalogue(&index);
-        Ok(Self { fixed, made_of, index, functions, providers, tables })
+        let mut state = SessionStateBuilder::new().with_default_features().with_config(config("pg_catalog")).build();
+        for function in functions::of_catalogue(&index) {
+            state.register_udf(Arc::new(function))?;
+        }
+        state.register_udf(Arc::new(create_parse_ident_udf()))?;
+        state.register_udtf("pg_get_keywords", Arc::clone(&fixed.tables.keywords) as _);
+        Ok(Self { made_of, index, providers, tables, state, of_user: Mutex::default() })
     }
 
     /// The plan of a query, and the session it is to run in.
@@ -179,49 +189,54 @@ impl CatalogueTables {
         rewrite(&mut query, params, &self.index, &self.tables).map_err(from_datafusion)?;
         let state = self.session(user, runtime).await.map_err(from_datafusion)?;
         let statement = Statement::Statement(Box::new(SqlStatement::Query(query)));
-        let plan = state.statement_to_plan(statement).await.map_err(|error| explained(error))?;
+        let plan = state.statement_to_plan(statement).await.map_err(explained)?;
         Ok((plan, state))
     }
 
     async fn session(&self, user: &str, runtime: Arc<RuntimeEnv>) -> PlanResult<SessionState> {
+        let of_user = self.of_user(user).await?;
         let catalog = MemoryCatalogProvider::new();
         for schema in ["pg_catalog", "information_schema"] {
             let tables = MemorySchemaProvider::new();
-            for ((of, name), provider) in &self.providers {
-                if of == schema {
-                    tables.register_table(name.clone(), Arc::clone(provider))?;
-                }
-            }
-            if schema == "pg_catalog" {
-                for table in MADE.iter().filter(|table| OF_USER.contains(&table.name)) {
-                    let maker = maker(&Lake::default(), user)?;
-                    tables.register_table(table.name.to_owned(), provider(made(&maker, table.sql, false).await?)?)?;
-                }
+            for ((_, name), provider) in self.providers.iter().chain(&of_user).filter(|((of, _), _)| of == schema) {
+                tables.register_table(name.clone(), Arc::clone(provider))?;
             }
             catalog.register_schema(schema, Arc::new(tables))?;
         }
         let catalogs = MemoryCatalogProviderList::new();
         catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-        let mut state = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config("pg_catalog"))
-            .with_runtime_env(runtime)
+        let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
             .with_catalog_list(Arc::new(catalogs))
+            .with_runtime_env(runtime)
             .build();
-        for function in self.functions.iter().cloned().chain(functions::of_user(user)) {
+        for function in functions::of_user(user) {
             state.register_udf(Arc::new(function))?;
         }
-        state.register_udf(Arc::new(datafusion_pg_catalog::pg_catalog::quote_ident_udf::create_parse_ident_udf()))?;
-        state.register_udtf("pg_get_keywords", Arc::clone(&self.fixed.tables.keywords) as _);
         state.mark_start_execution();
         Ok(state)
+    }
+
+    /// The tables that differ with the one who asks.
+    async fn of_user(&self, user: &str) -> PlanResult<Providers> {
+        let known = self.of_user.lock().unwrap_or_else(PoisonError::into_inner).get(user).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let maker = maker(&Lake::default(), user)?;
+        let mut tables = Providers::new();
+        for table in MADE.iter().filter(|table| OF_USER.contains(&table.name)) {
+            let rows = made(&maker, table.sql, false).await?;
+            tables.insert((table.schema.to_owned(), table.name.to_owned()), provider(rows)?);
+        }
+        self.of_user.lock().unwrap_or_else(PoisonError::into_inner).insert(user.to_owned(), tables.clone());
+        Ok(tables)
     }
 }
 
 impl CatalogueQuery {
-    /// How many parameters it has.
-    pub(in super::super) const fn parameters(&self) -> usize {
-        self.parameters
+    /// The types of its parameters, where their places tell.
+    pub(in super::super) fn parameters(&self) -> &[Option<DataType>] {
+        &self.parameters
     }
 }
 

@@ -173,15 +173,18 @@ const OIDS: &[&str] = &[
     "usesysid",
 ];
 
+/// Whether a column of this name holds oids.
+pub(super) fn is_oid(name: &str) -> bool {
+    name == "oid" || OIDS.contains(&name)
+}
+
 /// Rows with every oid as an unsigned integer, which is how the PostgreSQL door knows it, and nothing but what the door
 /// can write in the metadata.
 pub(super) fn own_types(rows: &RecordBatch) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut columns: Vec<ArrayRef> = Vec::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        let oid = field.metadata().contains_key("pg.oid_alias")
-            || field.name() == "oid"
-            || OIDS.contains(&field.name().as_str());
+        let oid = field.metadata().contains_key("pg.oid_alias") || is_oid(field.name());
         let data_type = match field.data_type() {
             DataType::Int32 if oid => DataType::UInt32,
             DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,

@@ -111,35 +111,70 @@ async fn what_clients_ask_is_answered() {
     assert!(failures.is_empty(), "{} of {count}\n{}", failures.len(), failures.join("\n"));
 }
 
+/// The rows that one of a file's statements has, as `a|b|c`.
+async fn learned(asker: &Asker, file: &str, beginning: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catalogue").join(file);
+    let text = fs::read_to_string(path).unwrap().replace("{logs}", &asker.oid("logs").await.to_string());
+    let statement = text.split("\n;\n").find(|one| one.contains(beginning)).unwrap_or_else(|| panic!("{beginning}"));
+    let rows = asker.rows_with(statement, parameters(statement)).await.unwrap();
+    rows.into_iter().map(|row| row.join("|")).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn scratch() {
+async fn what_clients_learn_is_so() {
     let asker = Asker::new();
-    let Ok(file) = std::env::var("PGCAT_SQL") else { return };
-    for statement in fs::read_to_string(file).unwrap().split("\n;\n") {
-        let start = std::time::Instant::now();
-        println!("-- {statement}");
-        match asker.ask(statement, Vec::new()).await {
-            Err(error) => println!("{error}"),
-            Ok(stream) => {
-                println!(
-                    "{:?}",
-                    stream
-                        .schema
-                        .fields()
-                        .iter()
-                        .map(|f| format!("{} {}", f.name(), f.data_type()))
-                        .collect::<Vec<_>>()
-                );
-                match stream.collect().await {
-                    Ok(batches) => {
-                        for row in batches.iter().flat_map(texts).take(30) {
-                            println!("{row:?}")
-                        }
-                    }
-                    Err(error) => println!("{error}"),
-                }
-            }
-        }
-        println!("{:?}", start.elapsed());
+    let has = |rows: &[String], row: &str| assert!(rows.iter().any(|one| one.starts_with(row)), "{row}\n{rows:#?}");
+    // Grafana writes the names into queries: those of the search path without a schema.
+    let tables = learned(&asker, "grafana/query_builder.sql", "THEN quote_ident(table_name)").await;
+    assert!(["logs", "errors", "system.files"].iter().all(|name| tables.contains(&(*name).to_owned())), "{tables:?}");
+    for table in ["parse_ident('logs')", "parse_ident('public.logs')"] {
+        let columns = learned(&asker, "grafana/query_builder.sql", table).await;
+        has(&columns, "time|timestamp with time zone");
+        has(&columns, "attributes|json");
+        assert!(!columns.iter().any(|column| column.starts_with("span_kind")), "those of other tables are not there");
     }
+    let fields = learned(&asker, "metabase/sync.sql", "database-is-auto-increment").await;
+    has(&fields, "time|timestamptz|1|public|logs|false|");
+    has(&fields, "message|text|");
+    assert!(
+        fields.iter().filter(|field| field.contains("|logs|")).all(|field| !field.contains("|NULL|")),
+        "{fields:?}"
+    );
+    assert!(learned(&asker, "metabase/sync.sql", "fk-table-schema").await.is_empty());
+    has(
+        &learned(&asker, "metabase/sync.sql", "estimated_row_count").await,
+        "public|logs|TABLE|One row a log record.|NULL",
+    );
+    let oid = asker.oid("logs").await;
+    let nodes = learned(&asker, "dbeaver/navigator.sql", "c.relnamespace=2200 AND c.relkind").await;
+    has(&nodes, &format!("{oid}|{oid}|logs|2200|"));
+    let columns = learned(&asker, "dbeaver/navigator.sql", "as def_value").await;
+    has(&columns, &format!("logs|{oid}|time|1184|"));
+    has(&learned(&asker, "duckdb/attach.sql", "SELECT oid, nspname").await, "11|pg_catalog");
+    has(
+        &learned(&asker, "duckdb/attach.sql", "constraint_key").await,
+        "2200|attribute_keys|0|time|timestamptz|-1|0|1|",
+    );
+    has(&learned(&asker, "tokio_postgres/typeinfo.sql", "rngsubtype").await, "json|b|0|NULL|0|pg_catalog|0");
+    has(&learned(&asker, "psql/completion.sql", "n.nspname LIKE").await, "logs|NULL");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oids_lead_back_to_names() {
+    let asker = Asker::new();
+    let back = "SELECT c.oid::regclass::text, c.oid::regclass, c.relnamespace::regnamespace FROM pg_class c \
+                WHERE c.oid = 'system.files'::regclass";
+    assert_eq!(asker.rows(back).await, [["system.files", "system.files", "system"]]);
+    let types = "SELECT DISTINCT a.atttypid::regtype::text FROM pg_attribute a WHERE a.attrelid = 'logs'::regclass \
+                 AND a.attname IN ('attributes', 'time')  ORDER BY 1";
+    assert_eq!(asker.rows(types).await, [["json"], ["timestamp with time zone"]]);
+    let unknown = asker.rows_with("SELECT 'nothing'::regclass", Vec::new()).await.unwrap_err();
+    assert!(unknown.to_string().contains("there is no table or view nothing"), "{unknown}");
+    let twice = asker.oid("errors").await;
+    assert_eq!(Asker::new().oid("errors").await, twice, "another server gives the same");
+    let me = "SELECT current_user, (SELECT count(*) FROM pg_roles WHERE rolname = current_user AND rolcanlogin)";
+    assert_eq!(asker.rows(me).await, [["ada", "1"]]);
+    let description = "SELECT col_description('logs'::regclass, 2) = (SELECT description FROM pg_description \
+                       WHERE objoid = 'logs'::regclass AND objsubid = 2), pg_get_viewdef('errors'::regclass, true) ~ 'SELECT'";
+    assert_eq!(asker.rows(description).await, [["true", "true"]]);
 }

@@ -134,9 +134,10 @@ fn references(trace_id: &str, parent: Option<String>, links: &[Link], warnings: 
             continue;
         }
         // How OpenTracing's bridge keeps the type of a reference.
-        let child_of = link.attributes.iter().any(|attribute| {
-            attribute.key == "opentracing.ref_type" && plain(attribute.value.as_ref()) == Value::from("child_of")
-        });
+        let child_of = link
+            .attributes
+            .iter()
+            .any(|attribute| attribute.key == "opentracing.ref_type" && plain(attribute.value.as_ref()) == "child_of");
         references.push(Reference {
             ref_type: if child_of { "CHILD_OF" } else { "FOLLOWS_FROM" },
             trace_id: hex(&link.trace_id),

@@ -119,8 +119,13 @@ async fn trace(
     let id = trace_id(&id)?;
     let mut room = traces.room();
     let found = traces.whole(&asking(principal), &[id], &mut room).await?;
-    if found.is_empty() {
-        return Err(not_found().into());
+    match found.first() {
+        None => return Err(not_found().into()),
+        Some(Trace { spans, problems, .. }) if spans.is_empty() => {
+            let problem = problems.first().map(String::as_str).unwrap_or_default();
+            return Err(Error::internal(format!("no stored span of it can be shown: {problem}")).into());
+        }
+        Some(_) => {}
     }
     respond(found, Vec::new(), room)
 }
@@ -138,7 +143,14 @@ async fn dependencies(
     Ok(Envelope::of(found).respond(traces.room())?)
 }
 
-fn respond(found: Vec<Trace>, missing: Vec<Trouble>, room: AnswerRoom) -> Answer {
+/// A trace without spans is among the errors: Grafana takes the first span of each.
+fn respond(found: Vec<Trace>, mut missing: Vec<Trouble>, room: AnswerRoom) -> Answer {
+    let (found, empty): (Vec<Trace>, Vec<Trace>) = found.into_iter().partition(|trace| !trace.spans.is_empty());
+    missing.extend(empty.into_iter().map(|trace| Trouble {
+        code: None,
+        msg: format!("no stored span of it can be shown: {}", trace.problems.join("; ")),
+        trace_id: Some(trace.id.to_string()),
+    }));
     let shown = tokio::task::block_in_place(|| found.into_iter().map(ui_trace).collect());
     let mut envelope = Envelope::of(shown);
     envelope.errors = (!missing.is_empty()).then_some(missing);

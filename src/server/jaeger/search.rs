@@ -146,7 +146,7 @@ impl Search {
         for (key, value) in &self.tags {
             let mut place = |text: &str| {
                 params.push(ScalarValue::from(text));
-                // Its type must be known while the query is planned without its value.
+                // Its type must be known while the query is planned without its value, for has_event().
                 format!("CAST(${} AS VARCHAR)", params.len())
             };
             let condition = include_str!("tag.sql")

@@ -412,7 +412,8 @@ impl Words<'_> {
             self.skip_parentheses()?;
         }
         self.expect("as")?;
-        let rest = self.piece.from_word(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
+        let rest =
+            self.piece.beginning_at(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
         match command(&rest)? {
             query @ Command::Query(_) => Ok(Command::Prepare { name, query: Box::new(query) }),
             _ => Err(Refusal::unsupported("only queries are prepared")),
@@ -475,7 +476,8 @@ impl Words<'_> {
             false
         };
         self.expect("for")?;
-        let rest = self.piece.from_word(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
+        let rest =
+            self.piece.beginning_at(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
         match command(&rest)? {
             Command::Query(query) => Ok(Command::Declare { name, binary, hold, query }),
             _ => Err(Refusal::unsupported("cursors are of queries only")),
@@ -530,7 +532,7 @@ impl Words<'_> {
         let query = if self.take_sign(&Token::LParen) {
             let begin = self.at;
             self.skip_parentheses()?;
-            let inner = self.piece.from_word(begin, self.at - 1).ok_or_else(|| self.unexpected("a query"))?;
+            let inner = self.piece.beginning_at(begin, self.at - 1).ok_or_else(|| self.unexpected("a query"))?;
             match command(&inner)? {
                 Command::Query(query) => query,
                 _ => return Err(Refusal::unsupported("only the rows of a query are copied")),

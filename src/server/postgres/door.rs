@@ -176,6 +176,7 @@ impl PostgresDoor {
         let session = Session::new(wire, Arc::clone(&self.service), principal, &self.keys, &startup);
         let (wire, refusal) = session.run(&startup, &self.stopping).await;
         match refusal {
+            Some(refusal) if refusal.is_violation() => end_unread(wire, &refusal).await,
             Some(refusal) => end(wire, &refusal).await,
             None => wire.close().await,
         }
@@ -191,6 +192,13 @@ pub(super) fn stopped() -> Refusal {
 async fn end(mut wire: Wire, refusal: &Refusal) {
     if wire.put(&refusal.fatal()).is_ok() {
         wire.close().await;
+    }
+}
+
+/// The same where the client may have sent more than was read: a reset in answer to it could destroy the error.
+async fn end_unread(mut wire: Wire, refusal: &Refusal) {
+    if wire.put(&refusal.fatal()).is_ok() && wire.flush().await.is_ok() {
+        wire.drain().await;
     }
 }
 

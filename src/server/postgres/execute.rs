@@ -125,7 +125,8 @@ impl Session {
             door: DOOR,
         };
         let service = Arc::clone(&self.service);
-        let answer = deadline.wait(&mut self.wire, service.run(ask)).await?;
+        // Planning is a large future, and everything that awaits it would be as large.
+        let answer = deadline.wait(&mut self.wire, Box::pin(service.run(ask))).await?;
         let answer = answer.map_err(|error| Refusal::about(&error, &query.sql, query.before))?;
         Ok(Rows::new(answer.query, described, (&query.sql, query.before), id)?)
     }
@@ -203,8 +204,9 @@ impl Session {
             }
             Command::Prepare { name, query } => {
                 self.check_statement_name(name)?;
-                let command = Some(query.as_ref().clone());
-                let statement = Arc::new(Statement::new(command, Vec::new()));
+                let bytes = query.query().map_or(0, |query| query.sql.len());
+                self.check_held(bytes)?;
+                let statement = Arc::new(Statement::new(Some(query.as_ref().clone()), Vec::new(), bytes));
                 if let Some(query) = query.query() {
                     self.prepared(&statement, query).await?;
                 }
@@ -310,7 +312,8 @@ impl Session {
             door: DOOR,
         };
         let service = Arc::clone(&self.service);
-        let collected = deadline.wait(&mut self.wire, async { service.run(ask).await?.query.collect().await }).await?;
+        let collecting = Box::pin(async { service.run(ask).await?.query.collect().await });
+        let collected = deadline.wait(&mut self.wire, collecting).await?;
         // It is no text of the client's, so places in it mean nothing.
         let batches = collected.map_err(|error| Refusal::of(&error))?;
         let Some(batch) = batches.iter().find(|batch| batch.num_rows() > 0) else { return Ok(Vec::new()) };
@@ -337,11 +340,13 @@ impl Session {
             return Err(Refusal::new("42P03", format!("there is a cursor \"{name}\" already")).into());
         }
         self.check_portals()?;
+        self.check_held(query.sql.len())?;
         let rows = self.start(query, params, None, deadline).await?;
         let command = Some(Command::Query(query.clone()));
         let portal = Portal {
-            statement: Arc::new(Statement::new(command, Vec::new())),
+            statement: Arc::new(Statement::new(command, Vec::new(), query.sql.len())),
             params: Vec::new(),
+            bytes: query.sql.len(),
             formats: cursor_formats(binary),
             state: State::Open(Box::new(rows)),
             cursor: Some(Cursor { hold }),

@@ -155,6 +155,9 @@ fn decimal((unscaled, scale): (i128, i8)) -> ScalarValue {
 /// `\x0aff`, or bytes as they are with `\\` and `\ooo`.
 fn bytes_from_text(text: &str) -> Option<Vec<u8>> {
     if let Some(digits) = text.strip_prefix("\\x") {
+        if digits.len() % 2 == 1 {
+            return None;
+        }
         let pairs = digits.as_bytes().chunks(2);
         return pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
     }

@@ -21,11 +21,13 @@ pub(super) struct Statement {
     pub(super) prepared: OnceCell<Prepared>,
     /// The columns that the client was told before it gave values.
     pub(super) described: OnceLock<SchemaRef>,
+    /// The bytes of its text.
+    pub(super) bytes: usize,
 }
 
 impl Statement {
-    pub(super) fn new(command: Option<Command>, types: Vec<u32>) -> Self {
-        Self { command, types, prepared: OnceCell::new(), described: OnceLock::new() }
+    pub(super) fn new(command: Option<Command>, types: Vec<u32>, bytes: usize) -> Self {
+        Self { command, types, prepared: OnceCell::new(), described: OnceLock::new(), bytes }
     }
 }
 
@@ -33,6 +35,8 @@ impl Statement {
 pub(super) struct Portal {
     pub(super) statement: Arc<Statement>,
     pub(super) params: Vec<ScalarValue>,
+    /// The bytes of its values.
+    pub(super) bytes: usize,
     /// How its columns are written.
     pub(super) formats: Formats,
     pub(super) state: State,

@@ -1,5 +1,6 @@
 //! A running query and the way of its rows to the client: a batch at a time, as fast as the client takes them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -110,7 +111,7 @@ impl Rows {
         (sql, before): (&str, usize),
         id: RunningId,
     ) -> Result<Self, Refusal> {
-        let described = described.unwrap_or(&query.schema).clone();
+        let described = Arc::clone(described.unwrap_or(&query.schema));
         if described.fields().len() != query.schema.fields().len() {
             // Drivers know the words, and prepare the statement again.
             return Err(Refusal::unsupported("cached plan must not change result type")

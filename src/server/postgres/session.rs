@@ -42,6 +42,9 @@ const MAX_STATEMENTS: usize = 1024;
 /// Portals and cursors of a session.
 const MAX_PORTALS: usize = 64;
 
+/// Bytes of the texts and values of both.
+const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
+
 /// One session.
 pub(super) struct Session {
     pub(super) wire: Wire,
@@ -244,6 +247,7 @@ impl Session {
     async fn parse(&mut self, name: String, sql: &str, types: Vec<u32>) -> Result<(), Failure> {
         if !name.is_empty() {
             self.check_statement_name(&name)?;
+            self.check_held(sql.len())?;
         }
         let mut pieces = pieces(sql);
         if pieces.len() > 1 {
@@ -251,7 +255,7 @@ impl Session {
         }
         let command = pieces.pop().map(|piece| command(&piece)).transpose()?;
         self.transaction.check(command.as_ref())?;
-        let statement = Arc::new(Statement::new(command, types));
+        let statement = Arc::new(Statement::new(command, types, sql.len()));
         // What is prepared to be used again is worth planning now, and refusing now.
         if !name.is_empty()
             && let Some(Command::Query(query)) = &statement.command
@@ -271,6 +275,17 @@ impl Session {
             return Err(Refusal::new("53400", many).with_hint("DEALLOCATE some"));
         }
         Ok(())
+    }
+
+    /// Refuses what is too much to hold beside the rest.
+    pub(super) fn check_held(&self, more: usize) -> Result<(), Refusal> {
+        let statements = self.statements.values().map(|statement| statement.bytes);
+        let held = statements.chain(self.portals.values().map(|portal| portal.bytes)).sum::<usize>();
+        if held.saturating_add(more) <= MAX_HELD_BYTES {
+            return Ok(());
+        }
+        let many = format!("the session's prepared statements and portals have more than {MAX_HELD_BYTES} bytes");
+        Err(Refusal::new("53400", many).with_hint("DEALLOCATE or CLOSE some"))
     }
 
     pub(super) fn check_portals(&self) -> Result<(), Refusal> {
@@ -331,7 +346,10 @@ impl Session {
             params.push(value_of(index + 1, &pg, formats.of(index), value.as_deref(), place)?);
         }
         let formats = Formats::from_codes(&bind.result_formats)?;
-        self.portals.insert(bind.portal, Portal { statement, params, formats, state: State::Fresh, cursor: None });
+        let bytes = bind.values.iter().flatten().map(Bytes::len).sum();
+        self.check_held(bytes)?;
+        let portal = Portal { statement, params, bytes, formats, state: State::Fresh, cursor: None };
+        self.portals.insert(bind.portal, portal);
         self.wire.put(&BindComplete::new())
     }
 

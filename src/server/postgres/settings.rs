@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errors::Refusal;
+use crate::query::SERVER_VERSION_NUMBER;
 
 /// What clients take the server for. They choose their catalogue queries by it.
 const SERVER_VERSION: &str = concat!("16.0 (telestrata ", env!("CARGO_PKG_VERSION"), ")");
@@ -54,7 +55,7 @@ const SETTINGS: [Setting; 33] = [
     fixed("in_hot_standby", "off"),
     fixed("is_superuser", "off"),
     fixed("session_authorization", ""),
-    quiet("server_version_num", "160000", Rule::Fixed),
+    quiet("server_version_num", SERVER_VERSION_NUMBER, Rule::Fixed),
     quiet("max_identifier_length", "63", Rule::Fixed),
     quiet("max_index_keys", "32", Rule::Fixed),
     quiet("lc_collate", "C", Rule::Fixed),

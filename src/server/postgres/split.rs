@@ -116,7 +116,7 @@ impl Piece {
     }
 
     /// The statement that begins with a word, as one of its own.
-    pub(super) fn from_word(&self, first: usize, end: usize) -> Option<Self> {
+    pub(super) fn beginning_at(&self, first: usize, end: usize) -> Option<Self> {
         let words = self.words.get(first..end)?;
         let begin = words.first()?.bytes.start;
         let text = self.between(first, end)?.to_owned();
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn statements_are_cut_at_semicolons_that_are_no_part_of_a_word() {
         let message = " BEGIN; -- one; two\nSELECT 'ü;' AS \"a;b\" /* ; */ ; ;COMMIT";
-        let expected = [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (51, "COMMIT".to_owned())];
+        let expected = [(1, "BEGIN".to_owned()), (20, "SELECT 'ü;' AS \"a;b\"".to_owned()), (52, "COMMIT".to_owned())];
         assert_eq!(texts(message), expected);
         assert!(texts(" ; -- nothing\n;").is_empty());
         assert_eq!(texts("SELECT 'open"), [(0, "SELECT 'open".to_owned())]);
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_statement_within_a_statement_keeps_its_place() {
         let piece = pieces("DECLARE \"ü\" CURSOR FOR SELECT 1").pop().unwrap();
-        let inner = piece.from_word(4, piece.words.len()).unwrap();
+        let inner = piece.beginning_at(4, piece.words.len()).unwrap();
         assert_eq!((inner.before, inner.text.as_str()), (23, "SELECT 1"));
         assert_eq!(inner.keyword(0).as_deref(), Some("select"));
     }

@@ -24,6 +24,9 @@ const READ_AHEAD: usize = 1024 * 1024;
 /// How long a client may take nothing while bytes wait for it.
 const STALL: Duration = Duration::from_secs(300);
 
+/// How long the rest of what a refused client sends is read.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// A connection, with TLS or without.
 pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -116,6 +119,22 @@ impl Wire {
         tokio::time::timeout(STALL, sending).await.map_err(io::Error::from)??;
         self.out.clear();
         Ok(())
+    }
+
+    /// Ends the connection, and throws away what still comes for a moment.
+    pub(super) async fn drain(mut self) {
+        let draining = async {
+            self.writer.shutdown().await?;
+            loop {
+                self.read.clear();
+                if self.reader.read_buf(&mut self.read).await? == 0 {
+                    return io::Result::Ok(());
+                }
+            }
+        };
+        if !matches!(tokio::time::timeout(LINGER, draining).await, Ok(Ok(()))) {
+            tracing::debug!("a client had more to say");
+        }
     }
 
     /// Sends what is to be sent and ends the connection.

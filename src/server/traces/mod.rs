@@ -118,3 +118,34 @@ impl AnswerRoom {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn answer(room: &Arc<Room>) -> AnswerRoom {
+        AnswerRoom { held: room.hold(), bytes: 0 }
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_alone_and_together() {
+        let room = Room::new(MAX_ANSWER_BYTES + 10);
+        let mut one = answer(&room);
+        one.reach(MAX_ANSWER_BYTES).unwrap();
+        assert_eq!(one.reach(MAX_ANSWER_BYTES + 1).unwrap_err().kind(), ErrorKind::BudgetExceeded);
+        let mut other = answer(&room);
+        other.reach(10).unwrap();
+        other.reach(5).unwrap();
+        assert_eq!(other.reach(11).unwrap_err().kind(), ErrorKind::Unavailable);
+        drop(one);
+        // What is being sent keeps its room until it is sent.
+        let text = vec![b'x'; 200_000];
+        let body = held_body(text.clone(), other).unwrap();
+        let mut rest = answer(&room);
+        assert!(rest.reach(MAX_ANSWER_BYTES).is_err());
+        assert_eq!(body.collect().await.unwrap().to_bytes(), text);
+        rest.reach(MAX_ANSWER_BYTES).unwrap();
+    }
+}

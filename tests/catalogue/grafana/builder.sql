@@ -6,4 +6,3 @@ SELECT floor(extract(epoch from time)/60)*60 AS "time", AVG(duration_nano) AS "d
 SELECT time_bucket('60.000s',time) AS "time", MAX(duration_nano) FROM public.spans WHERE time BETWEEN '2026-11-22T20:00:00Z' AND '2026-11-22T21:00:00Z' GROUP BY 1
 ;
 SELECT table_name, COUNT(path) FROM system.files GROUP BY table_name LIMIT 50
-;

@@ -9,4 +9,3 @@ SELECT table_name FROM information_schema.tables WHERE table_type IN ('VIEW', 'B
 SELECT column_name, data_type, udt_name, numeric_precision, numeric_scale FROM information_schema.columns WHERE table_name = $2 AND table_schema = $1 ORDER BY ordinal_position
 ;
 SELECT 'severity_text' AS col_name, "severity_text"::text AS val FROM (SELECT DISTINCT "severity_text" FROM "public"."logs" WHERE "severity_text" IS NOT NULL ORDER BY "severity_text" LIMIT 100) values_0 UNION ALL SELECT 'severity_number' AS col_name, "severity_number"::text AS val FROM (SELECT DISTINCT "severity_number" FROM "public"."logs" WHERE "severity_number" IS NOT NULL ORDER BY "severity_number" LIMIT 100) values_1
-;

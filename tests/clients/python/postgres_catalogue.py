@@ -1,11 +1,11 @@
-"""What clients of Python learn of telestrata's tables: `python postgres_catalogue.py HOST:PORT`. Says `passed` at its end."""
+"""What clients of Python learn of telestrata's tables: `python postgres_catalogue.py WHAT HOST:PORT`. Says `passed` at its end."""
 
 import sys
 
-import sqlalchemy as sa
-
 
 def reflection(address):
+    import sqlalchemy as sa
+
     engine = sa.create_engine(f"postgresql+psycopg://ann@{address}/telestrata")
     about = sa.inspect(engine)
     assert engine.dialect.default_schema_name == "public"
@@ -37,5 +37,26 @@ def reflection(address):
     assert {"logs", "errors"} <= set(everything.tables)
 
 
-reflection(sys.argv[1])
+def duckdb_tables(address):
+    import pathlib
+
+    import duckdb
+    import duckdb_extension_postgres_scanner as package
+
+    (extension,) = pathlib.Path(package.__file__).parent.glob("extensions/v*/postgres_scanner.duckdb_extension")
+    connection = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    connection.execute(f"LOAD '{extension}'")
+    host, port = address.rsplit(":", 1)
+    connection.execute(f"ATTACH 'host={host} port={port} user=ann dbname=telestrata' AS t (TYPE postgres, READ_ONLY)")
+    tables = connection.execute("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 't'").fetchall()
+    views = connection.execute("SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 't'").fetchall()
+    assert {("public", "logs"), ("public", "errors"), ("system", "files")} <= set(tables + views), (tables, views)
+    columns = {row[0]: row[1] for row in connection.execute("DESCRIBE t.public.logs").fetchall()}
+    assert columns["time"] == "TIMESTAMP WITH TIME ZONE" and columns["severity_number"] == "INTEGER", columns
+    row = connection.execute("SELECT body, severity_number FROM t.public.logs WHERE body = 'log 3'").fetchone()
+    assert row == ("log 3", 9), row
+
+
+WHAT = {"reflection": reflection, "duckdb": duckdb_tables}
+WHAT[sys.argv[1]](sys.argv[2])
 print("passed")

@@ -489,6 +489,8 @@ async fn what_grafana_asks_of_a_day_reads_its_files() {
         "SELECT $__time(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT $__timeEpoch(time), duration_nano FROM spans WHERE $__timeFilter(time)",
         "SELECT time, body FROM logs WHERE time >= $__timeFrom() AND time < $__timeTo()",
+        "SELECT time, body FROM logs WHERE extract(epoch FROM time) BETWEEN $__unixEpochFrom() AND $__unixEpochTo()",
+        "SELECT time, body FROM (SELECT *, extract(epoch FROM time) AS seconds FROM logs) AS l WHERE $__unixEpochFilter(seconds)",
         "SELECT time, body FROM logs WHERE time >= to_timestamp($__unixEpochFrom()) AND time <= to_timestamp($__unixEpochTo())",
         "SELECT $__unixEpochGroupAlias(seconds, $__interval), count(*) FROM (SELECT *, extract(epoch FROM time) AS seconds FROM logs) AS l WHERE $__timeFilter(time) GROUP BY 1",
         "SELECT COUNT(trace_id) AS \"spans\", service_name FROM spans WHERE (kind = 'SERVER' AND $__timeFilter(\"time\")) GROUP BY service_name ORDER BY COUNT(trace_id) DESC LIMIT 50",
@@ -543,11 +545,11 @@ fn dashboards_name_what_there_is() {
         let names: BTreeSet<&str> =
             dashboard.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect();
         walk(&dashboard.json, &mut |value| {
-            if let (Some(kind), Some(uid)) = (value["type"].as_str(), value["uid"].as_str()) {
-                if kind == "grafana-postgresql-datasource" || kind == "jaeger" {
-                    let source = format!("uid: {uid}\n    type: {kind}\n");
-                    assert!(provisioned.contains(&source), "{source} is not provisioned");
-                }
+            if let (Some(kind @ ("grafana-postgresql-datasource" | "jaeger")), Some(uid)) =
+                (value["type"].as_str(), value["uid"].as_str())
+            {
+                let source = format!("uid: {uid}\n    type: {kind}\n");
+                assert!(provisioned.contains(&source), "{source} is not provisioned");
             }
         });
         for part in text.split("/d/").skip(1) {

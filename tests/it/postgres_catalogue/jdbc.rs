@@ -17,7 +17,7 @@ async fn its_metadata_is_answered() {
     let has = |text: &str| assert!(out.contains(text), "{text}\n{out}");
     has("product: PostgreSQL 16\n");
     has("schema: telestrata.public\n");
-    has("schemas: TABLE_SCHEM=public|");
+    has("schemas: table_schem=public|");
     has("|TABLE_SCHEM=public|TABLE_NAME=logs|TABLE_TYPE=TABLE|REMARKS=One row a log record.|");
     has("views: TABLE_CAT=null|TABLE_SCHEM=public|TABLE_NAME=span_logs|TABLE_TYPE=VIEW|");
     for (column, data_type) in [
@@ -33,6 +33,8 @@ async fn its_metadata_is_answered() {
     }
     has("types: TYPE_NAME=json|");
     has("|FUNCTION_NAME=trace_tree|");
+    has("|TABLE_NAME=logs|GRANTOR=telestrata|GRANTEE=PUBLIC|PRIVILEGE=SELECT|");
+    has("\ntable privileges has 1\n");
     has("keywords: true 63\n");
     has("column: attributes json\n");
     has("body: log 3\n");

@@ -1,9 +1,10 @@
 //! The catalogue through the PostgreSQL door, asked by the clients that people have.
 
 mod jdbc;
+mod ordinary;
 mod psql;
+mod python;
 mod security;
-mod sqlalchemy;
 
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::server::{Home, Server};

@@ -2,6 +2,7 @@
 
 mod clients;
 mod limits;
+mod login;
 mod protocol;
 mod psql;
 

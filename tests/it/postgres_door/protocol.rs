@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, pin_mut};
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 use tokio_postgres::types::Type;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -120,36 +120,57 @@ async fn statements_of_one_text_are_answered_in_turn_and_transactions_have_a_sta
     client.batch_execute("ROLLBACK TO SAVEPOINT a; SELECT 1; COMMIT").await.unwrap();
 }
 
-#[rstest::rstest]
-#[case("SELECT nmae FROM logs", "42703", Some(8))]
-#[case("SELECT 1;\n SELEC 2", "42601", Some(12))]
-#[case("SELECT * FROM lgos", "42P01", Some(15))]
-#[case("SELECT frobnicate(1)", "42883", Some(8))]
-#[case("INSERT INTO logs VALUES (1)", "42501", None)]
-#[case("CREATE TABLE t (a int)", "42501", None)]
-#[case("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "42501", None)]
-#[case("COPY logs FROM STDIN", "42501", None)]
-#[case("COPY logs TO '/tmp/telestrata-copy'", "42501", None)]
-#[case("COPY (SELECT 1) TO PROGRAM 'sh'", "42501", None)]
-#[case("SET TimeZone = 'Europe/Berlin'", "22023", None)]
-#[case("SET client_encoding = 'LATIN1'", "22023", None)]
-#[case("SET datafusion.execution.batch_size = 1; SELECT x", "42703", None)]
-#[case("SHOW nonsense", "42704", None)]
-#[case("FETCH 1 FROM nothing", "34000", None)]
-#[case("DECLARE c CURSOR FOR SELECT 1", "25P01", None)]
-#[case("EXECUTE nothing", "26000", None)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_has_its_code_and_place(#[case] sql: &str, #[case] code: &str, #[case] place: Option<u32>) {
+async fn what_is_refused_has_its_code_and_place() {
+    let cases = [
+        ("SELECT nmae FROM logs", "42703", Some(8)),
+        ("SELECT 1;\n SELEC 2", "42601", Some(12)),
+        ("SELECT * FROM lgos", "42P01", Some(15)),
+        ("SELECT frobnicate(1)", "42883", Some(8)),
+        ("INSERT INTO logs VALUES (1)", "42501", None),
+        ("CREATE TABLE t (a int)", "42501", None),
+        ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "42501", None),
+        ("COPY logs FROM STDIN", "42501", None),
+        ("COPY logs TO '/tmp/telestrata-copy'", "42501", None),
+        ("COPY (SELECT 1) TO PROGRAM 'sh'", "42501", None),
+        ("SET TimeZone = 'Europe/Berlin'", "22023", None),
+        ("SET client_encoding = 'LATIN1'", "22023", None),
+        ("SET datafusion.execution.batch_size = 1; SELECT x", "42703", None),
+        ("SHOW nonsense", "42704", None),
+        ("FETCH 1 FROM nothing", "34000", None),
+        ("DECLARE c CURSOR FOR SELECT 1", "25P01", None),
+        ("EXECUTE nothing", "26000", None),
+    ];
     let (_home, server) = server().await;
     let client = connect(&server).await;
-    let error = client.simple_query(sql).await.unwrap_err();
-    let refused = error.as_db_error().unwrap();
-    assert_eq!(refused.code().code(), code, "{refused:?}");
-    if let Some(place) = place {
-        assert_eq!(refused.position(), Some(&tokio_postgres::error::ErrorPosition::Original(place)), "{refused:?}");
+    for (sql, code, place) in cases {
+        let error = client.simple_query(sql).await.unwrap_err();
+        let refused = error.as_db_error().unwrap();
+        assert_eq!(refused.code().code(), code, "{sql}: {refused:?}");
+        if let Some(place) = place {
+            assert_eq!(refused.position(), Some(&ErrorPosition::Original(place)), "{sql}: {refused:?}");
+        }
+        // The session goes on.
+        assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
     }
-    // The session goes on.
-    assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
+}
+
+/// Types that the client does not give follow from the query.
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_have_the_types_that_their_places_tell() {
+    let (_home, server) = server().await;
+    let client = connect(&server).await;
+    let sql =
+        "SELECT $1::bigint + 1 AS sum, count(*) AS n FROM logs WHERE body = ANY($2) AND severity_number <> ALL($3)";
+    let statement = client.prepare(sql).await.unwrap();
+    assert_eq!(statement.params(), [Type::INT8, Type::TEXT_ARRAY, Type::INT4_ARRAY]);
+    let row = client.query_one(&statement, &[&41_i64, &vec!["log 1", "log 2", "none"], &vec![1_i32]]).await.unwrap();
+    assert_eq!((row.get::<_, i64>("sum"), row.get::<_, i64>("n")), (42, 2));
+    let none: Vec<&str> = Vec::new();
+    let row = client.query_one(&statement, &[&41_i64, &none, &vec![1_i32]]).await.unwrap();
+    assert_eq!(row.get::<_, i64>("n"), 0);
+    let rows = client.query("SELECT body FROM logs ORDER BY time, body LIMIT $1 OFFSET $2", &[&3_i64, &1_i64]).await;
+    assert_eq!(rows.unwrap().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

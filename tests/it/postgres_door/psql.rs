@@ -9,11 +9,23 @@ use crate::support::server::Server;
 
 /// What psql prints for a script: its output and its errors.
 fn psql_says(server: &Server, options: &[&str], script: &str) -> (String, String) {
+    psql_as("user=ann", &[], server, options, script)
+}
+
+/// The same with a connection string and an environment.
+pub(super) fn psql_as(
+    who: &str,
+    env: &[(&str, &str)],
+    server: &Server,
+    options: &[&str],
+    script: &str,
+) -> (String, String) {
     let address = server.postgres();
     let (host, port) = address.rsplit_once(':').unwrap();
     let mut child = psql()
-        .args(["--host", host, "--port", port, "--username", "ann", "--dbname", "telestrata"])
+        .arg(format!("host={host} port={port} dbname=telestrata {who}"))
         .args(options)
+        .envs(env.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -39,7 +51,10 @@ async fn an_error_points_at_its_place_and_a_script_goes_on() {
     let (out, errors) =
         psql_says(&server, &["--no-align", "--tuples-only"], "SELECT body,\n  nmae FROM logs;\nSELECT 2;\n");
     assert_eq!(out, "2\n");
-    assert!(errors.contains("did you mean") && errors.contains("LINE 2:   nmae FROM logs;\n          ^"), "{errors}");
+    assert!(
+        errors.contains("there is no column nmae") && errors.contains("LINE 2:   nmae FROM logs;\n          ^"),
+        "{errors}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

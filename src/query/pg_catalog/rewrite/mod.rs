@@ -17,6 +17,8 @@ use datafusion::sql::sqlparser::ast::Query;
 
 pub(super) use self::names::{is_hidden, shown};
 pub(super) use self::nothing::Tables;
+#[cfg(test)]
+pub(super) use self::nothing::parsed;
 pub(super) use self::plain::plain_type;
 use super::index::Index;
 

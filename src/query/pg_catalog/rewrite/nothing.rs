@@ -444,7 +444,7 @@ impl Visitor for AggregateFinder {
 }
 
 /// A query of this program's, as the parser makes it.
-pub(super) fn parsed(sql: &str) -> Option<Box<Query>> {
+pub(in super::super) fn parsed(sql: &str) -> Option<Box<Query>> {
     match Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?.pop()? {
         Statement::Query(query) => Some(query),
         _ => None,

@@ -261,12 +261,14 @@ impl Maker {
     }
 }
 
-fn scope(scope: &OfSchema<InstrumentationScope>) -> ScopeLine {
-    ScopeLine {
+/// `None` where it says nothing.
+fn scope(scope: &OfSchema<InstrumentationScope>) -> Option<ScopeLine> {
+    let line = ScopeLine {
         name: said(&scope.value.name),
         version: said(&scope.value.version),
         attributes: plain_attributes(&scope.value.attributes),
         schema_url: said(&scope.schema_url),
         dropped_attributes_count: scope.value.dropped_attributes_count,
-    }
+    };
+    (line != ScopeLine::default()).then_some(line)
 }

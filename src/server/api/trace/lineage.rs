@@ -66,7 +66,7 @@ impl Filter {
 /// These, and what is above them.
 fn above(depths: &[i64], own: &[bool]) -> Vec<bool> {
     let mut marked = own.to_vec();
-    // Going back, the next span that is less deep than the last marked one is above it; what comes between is below that.
+    // Going back, the next span that is less deep than the last marked one is above it, and so is it above all between.
     let mut wanted = i64::MIN;
     for (place, depth) in depths.iter().enumerate().rev() {
         let mark = &mut marked[place];

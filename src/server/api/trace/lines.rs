@@ -111,7 +111,7 @@ pub(super) struct SpanLine {
     pub(super) links: Vec<LinkLine>,
     pub(super) logs: Vec<LogLine>,
     pub(super) exemplars: Vec<ExemplarLine>,
-    pub(super) scope: ScopeLine,
+    pub(super) scope: Option<ScopeLine>,
     pub(super) resource: usize,
     pub(super) trace_state: Option<String>,
     pub(super) flags: u32,
@@ -152,7 +152,7 @@ pub(super) struct LogLine {
     pub(super) event_name: Option<String>,
     pub(super) body: Value,
     pub(super) attributes: Map<String, Value>,
-    pub(super) scope: ScopeLine,
+    pub(super) scope: Option<ScopeLine>,
     pub(super) resource: usize,
 }
 
@@ -168,7 +168,7 @@ pub(super) struct ExemplarLine {
     pub(super) attributes: Map<String, Value>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Default, PartialEq)]
 pub(super) struct ScopeLine {
     pub(super) name: Option<String>,
     pub(super) version: Option<String>,

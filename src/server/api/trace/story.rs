@@ -69,7 +69,7 @@ fn add_logs(logs: &mut Logs, reader: &mut RecordReader, batch: &RecordBatch) -> 
         match record {
             Err(problem) => logs.problems.push(problem),
             Ok(record) => {
-                logs.logs.push(Log { record, level: text(&level, row), span: text(&service, row).zip(start) })
+                logs.logs.push(Log { record, level: text(&level, row), span: text(&service, row).zip(start) });
             }
         }
     }

@@ -1,0 +1,62 @@
+//! Who is let in, with psql and tokio-postgres: passwords, roles, TLS.
+
+use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+
+use super::psql::psql_as;
+use crate::support::certificates::Authority;
+use crate::support::people::{everyone, password};
+use crate::support::server::{Home, Server};
+
+const PLAIN: [&str; 2] = ["--no-align", "--tuples-only"];
+
+async fn log_in(server: &Server, user: &str, password: &str) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let address = server.postgres();
+    let (host, port) = address.rsplit_once(':').unwrap();
+    let config = format!("host={host} port={port} user={user} password={password} sslmode=disable");
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_lets_its_user_do_what_its_role_allows() {
+    let home = Home::new(&everyone());
+    let server = tokio::task::block_in_place(|| home.serve());
+    for role in ["query", "admin"] {
+        let client = log_in(&server, &format!("{role}-user"), &password(role)).await.unwrap();
+        assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
+    }
+    for role in ["ingest", "maintain", "nothing"] {
+        let client = log_in(&server, &format!("{role}-user"), &password(role)).await.unwrap();
+        for refused in [client.query("SELECT 1", &[]).await.map(drop), client.batch_execute("SELECT 1").await] {
+            assert_eq!(refused.unwrap_err().code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{role}");
+        }
+    }
+    let mut said = Vec::new();
+    for (user, password) in [("query-user", "wrong"), ("query-user", &*password("admin")), ("nobody", "wrong")] {
+        let Err(error) = log_in(&server, user, password).await else { panic!("{user} was let in") };
+        assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD));
+        said.push(error.as_db_error().unwrap().message().replace(user, "NAME"));
+    }
+    assert!(said.iter().all(|message| *message == said[0]), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_psql_is_let_in_and_in_plaintext_nobody_is() {
+    let mut home = Home::new("");
+    let authority = Authority::new(home.path());
+    home.reconfigure(&(authority.certify(&["127.0.0.1", "localhost"], false) + &everyone()));
+    let server = tokio::task::block_in_place(|| home.serve());
+    let trusted = authority.file();
+    let secret = password("query");
+    let env = [("PGPASSWORD", &*secret), ("PGSSLROOTCERT", trusted.to_str().unwrap())];
+    let ask = |who: &str| psql_as(who, &env, &server, &PLAIN, "SELECT 1\n;\n");
+    let (out, errors) = ask("user=query-user sslmode=verify-full");
+    assert_eq!((out.as_str(), errors.as_str()), ("1\n", ""));
+    let (out, errors) = ask("user=admin-user sslmode=verify-full");
+    assert!(out.is_empty() && errors.contains("the password of user \"admin-user\" is wrong"), "{errors}");
+    let (out, errors) = ask("user=query-user sslmode=disable");
+    assert!(out.is_empty() && errors.contains("over TLS only") && errors.contains("sslmode=require"), "{errors}");
+    assert!(!errors.contains(&secret));
+}
