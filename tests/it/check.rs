@@ -131,7 +131,7 @@ async fn a_sound_lake_has_no_findings_with_and_without_its_server() {
     let (code, found, report) = check(&home, &["--connect", &http]);
     // What the test's server was given by flags, and nothing else.
     assert!(code == 0 && found.iter().all(|(_, code, _)| code == "config-by-flag"), "{report:#}");
-    assert_eq!(found.len(), 3, "{report:#}");
+    assert_eq!(found.len(), 5, "{report:#}");
     assert_eq!(content(&home.wal()), before, "a look changes nothing");
     assert_eq!(report["wal"]["in_use"], true, "{report:#}");
     assert_eq!(report["wal"]["writer_id"], report["server"]["writer_id"]);
