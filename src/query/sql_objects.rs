@@ -235,7 +235,9 @@ mod tests {
         let objects = SqlObjects::built_in().unwrap();
         let mut files: Vec<String> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/sql"))
             .unwrap()
-            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
             .collect();
         files.sort();
         let mut names: Vec<&str> = objects.iter().map(|object| object.name.as_ref()).collect();

@@ -227,7 +227,7 @@ mod tests {
     #[case("EXPLAIN\n Estimate\nselect 1", Some("       \n         \nselect 1"))]
     #[case(
         "-- what\nexplain /* it */ estimate -- reads\nselect 1",
-        Some("       \n                               \nselect 1")
+        Some("       \n                                  \nselect 1")
     )]
     #[case("-- explain estimate select 1", None)]
     #[case("explain estimated", None)]

@@ -12,7 +12,7 @@ use super::row_function::{RowFunction, text};
 /// The functions.
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let long = |name, of: fn(&[Option<String>]) -> Option<i64>| {
-        RowFunction::new(name, DataType::Int64, move |args| {
+        RowFunction::udf(name, DataType::Int64, move |args| {
             Ok(ScalarValue::Int64(elements(args.first()).and_then(|elements| of(&elements))))
         })
     };
@@ -22,7 +22,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         long("array_upper", |elements| some(elements.len())),
         long("array_lower", |elements| some(elements.len()).map(|_| 1)),
         long("cardinality", length),
-        RowFunction::new("array_to_string", DataType::Utf8, |args| {
+        RowFunction::udf("array_to_string", DataType::Utf8, |args| {
             let elements = elements(args.first());
             let between = text(args, 1).unwrap_or_default();
             let null = text(args, 2);
@@ -32,7 +32,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             });
             Ok(ScalarValue::Utf8(joined))
         }),
-        RowFunction::new("array_remove", DataType::Utf8, |args| {
+        RowFunction::udf("array_remove", DataType::Utf8, |args| {
             let removed = args.get(1).map(ScalarValue::to_string);
             let kept = elements(args.first()).map(|elements| {
                 let kept = elements.into_iter().flatten().filter(|element| Some(element) != removed.as_ref());
@@ -40,7 +40,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             });
             Ok(ScalarValue::Utf8(kept))
         }),
-        RowFunction::new("pg_array_has", DataType::Boolean, |args| {
+        RowFunction::udf("pg_array_has", DataType::Boolean, |args| {
             let wanted = args.get(1).filter(|value| !value.is_null()).map(ScalarValue::to_string);
             let found = elements(args.first()).zip(wanted);
             Ok(ScalarValue::Boolean(found.map(|(elements, wanted)| elements.contains(&Some(wanted)))))

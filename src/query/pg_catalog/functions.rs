@@ -88,7 +88,7 @@ const GRANTED: &[&str] = &["select", "usage", "connect", "execute", "member"];
 pub(super) fn of_user(user: &str) -> Vec<ScalarUDF> {
     let of = |name| {
         let user = user.to_owned();
-        RowFunction::new(name, DataType::Utf8, move |_| Ok(ScalarValue::from(user.as_str())))
+        RowFunction::udf(name, DataType::Utf8, move |_| Ok(ScalarValue::from(user.as_str())))
     };
     vec![of("current_user"), of("session_user"), of("user"), of("current_role")]
 }
@@ -102,22 +102,22 @@ pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
         constant("current_schema", super::super::engine::SCHEMA.to_owned()),
         constant("pg_client_encoding", "UTF8".to_owned()),
         constant("getdatabaseencoding", "UTF8".to_owned()),
-        RowFunction::new("pg_encoding_to_char", DataType::Utf8, |_| Ok(ScalarValue::from("UTF8"))),
-        RowFunction::new("current_setting", DataType::Utf8, |args| {
+        RowFunction::udf("pg_encoding_to_char", DataType::Utf8, |_| Ok(ScalarValue::from("UTF8"))),
+        RowFunction::udf("current_setting", DataType::Utf8, |args| {
             Ok(maybe(setting(text(args, 0)).map(str::to_owned)))
         }),
-        RowFunction::new("pg_size_pretty", DataType::Utf8, |args| {
+        RowFunction::udf("pg_size_pretty", DataType::Utf8, |args| {
             Ok(maybe(integer(args, 0).map(|bytes| format!("{bytes} bytes"))))
         }),
-        RowFunction::new("quote_ident", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(quoted)))),
-        RowFunction::new("quote_literal", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(literal)))),
+        RowFunction::udf("quote_ident", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(quoted)))),
+        RowFunction::udf("quote_literal", DataType::Utf8, |args| Ok(maybe(text(args, 0).map(literal)))),
     ];
-    all.extend(NOTHING.iter().map(|name| RowFunction::new(name, DataType::Utf8, |_| Ok(ScalarValue::Utf8(None)))));
-    all.extend(TRUE.iter().map(|name| RowFunction::new(name, DataType::Boolean, |_| Ok(ScalarValue::from(true)))));
-    all.extend(FALSE.iter().map(|name| RowFunction::new(name, DataType::Boolean, |_| Ok(ScalarValue::from(false)))));
-    all.extend(ZERO.iter().map(|name| RowFunction::new(name, DataType::Int64, |_| Ok(ScalarValue::from(0_i64)))));
+    all.extend(NOTHING.iter().map(|name| RowFunction::udf(name, DataType::Utf8, |_| Ok(ScalarValue::Utf8(None)))));
+    all.extend(TRUE.iter().map(|name| RowFunction::udf(name, DataType::Boolean, |_| Ok(ScalarValue::from(true)))));
+    all.extend(FALSE.iter().map(|name| RowFunction::udf(name, DataType::Boolean, |_| Ok(ScalarValue::from(false)))));
+    all.extend(ZERO.iter().map(|name| RowFunction::udf(name, DataType::Int64, |_| Ok(ScalarValue::from(0_i64)))));
     all.extend(PRIVILEGES.iter().map(|name| {
-        RowFunction::new(name, DataType::Boolean, |args| {
+        RowFunction::udf(name, DataType::Boolean, |args| {
             let asked = text(args, args.len().saturating_sub(1)).unwrap_or_default().to_lowercase();
             Ok(ScalarValue::from(asked.split(',').any(|one| GRANTED.contains(&one.trim()))))
         })
@@ -134,7 +134,7 @@ pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
 fn names_of_oids(index: &Arc<Index>) -> Vec<ScalarUDF> {
     let with = |name, of: fn(&Index, u32) -> Option<String>| {
         let index = Arc::clone(index);
-        RowFunction::new(name, DataType::Utf8, move |args| Ok(maybe(oid(args, 0).and_then(|oid| of(&index, oid)))))
+        RowFunction::udf(name, DataType::Utf8, move |args| Ok(maybe(oid(args, 0).and_then(|oid| of(&index, oid)))))
     };
     vec![
         with("format_type", |index, oid| Some(index.type_name(oid).unwrap_or_else(|| "???".to_owned()))),
@@ -150,7 +150,7 @@ fn names_of_oids(index: &Arc<Index>) -> Vec<ScalarUDF> {
 fn oids_of_names(index: &Arc<Index>) -> Vec<ScalarUDF> {
     let with = |name, of: fn(&Index, &str) -> Option<u32>| {
         let index = Arc::clone(index);
-        RowFunction::new(name, DataType::UInt32, move |args| {
+        RowFunction::udf(name, DataType::UInt32, move |args| {
             let found = match args.first() {
                 Some(value) if value.try_as_str().is_none() => oid(args, 0),
                 _ => text(args, 0).and_then(|text| text.parse().ok().or_else(|| of(&index, text))),
@@ -169,7 +169,7 @@ fn oids_of_names(index: &Arc<Index>) -> Vec<ScalarUDF> {
 fn about_objects(index: &Arc<Index>) -> Vec<ScalarUDF> {
     let with = |name, returns, of: fn(&Index, &[ScalarValue]) -> ScalarValue| {
         let index = Arc::clone(index);
-        RowFunction::new(name, returns, move |args| Ok(of(&index, args)))
+        RowFunction::udf(name, returns, move |args| Ok(of(&index, args)))
     };
     vec![
         with("pg_get_viewdef", DataType::Utf8, |index, args| {
@@ -199,7 +199,7 @@ fn about_objects(index: &Arc<Index>) -> Vec<ScalarUDF> {
 
 /// A pattern of LIKE with the backslash for its own escape character.
 fn like_pattern() -> ScalarUDF {
-    RowFunction::new("like_pattern", DataType::Utf8, |args| {
+    RowFunction::udf("like_pattern", DataType::Utf8, |args| {
         let (pattern, escape) = (text(args, 0), text(args, 1).and_then(|text| text.chars().next()));
         let written = pattern.map(|pattern| {
             let mut escaped = false;
@@ -222,7 +222,7 @@ fn like_pattern() -> ScalarUDF {
 
 /// `format('%I.%s', ...)`: names and texts.
 fn format() -> ScalarUDF {
-    RowFunction::new("format", DataType::Utf8, |args| {
+    RowFunction::udf("format", DataType::Utf8, |args| {
         let Some(pattern) = text(args, 0) else { return Ok(ScalarValue::Utf8(None)) };
         let (mut out, mut chars, mut next) = (String::new(), pattern.chars(), 1);
         while let Some(char) = chars.next() {
@@ -257,7 +257,7 @@ fn literal(text: &str) -> String {
 }
 
 fn constant(name: &'static str, value: String) -> ScalarUDF {
-    RowFunction::new(name, DataType::Utf8, move |_| Ok(ScalarValue::from(value.as_str())))
+    RowFunction::udf(name, DataType::Utf8, move |_| Ok(ScalarValue::from(value.as_str())))
 }
 
 fn maybe(value: Option<String>) -> ScalarValue {

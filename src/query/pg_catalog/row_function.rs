@@ -22,7 +22,7 @@ pub(super) struct RowFunction {
 
 impl RowFunction {
     /// A function that always says the same of the same arguments.
-    pub(super) fn new(
+    pub(super) fn udf(
         name: &'static str,
         returns: DataType,
         body: impl Fn(&[ScalarValue]) -> Result<ScalarValue> + Send + Sync + 'static,

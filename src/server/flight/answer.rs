@@ -3,6 +3,8 @@
 //! Guarantees: a message is made when the client has taken the one before, so that memory is one batch and one message;
 //! dropping the stream, as a client that goes away does, stops the query; a stream that fails ends with the error.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::FlightData;
@@ -22,7 +24,7 @@ pub(super) type Messages = BoxStream<'static, Result<FlightData, Status>>;
 /// A query's rows.
 pub(super) fn of_query(query: QueryStream) -> Messages {
     let schema = sent_schema(&query.schema);
-    let sent = schema.clone();
+    let sent = Arc::clone(&schema);
     let batches = query.batches.map(move |batch| {
         let batch = batch?;
         tokio::task::block_in_place(|| sent_batch(&sent, &batch)).map_err(|error| cannot_send(error.into()))

@@ -27,7 +27,7 @@ pub(super) enum Metadata {
 
 impl Metadata {
     /// The question that a command asks; the command itself where it asks something else.
-    pub(super) fn of(command: Command) -> Result<Self, Command> {
+    pub(super) fn of(command: Command) -> Result<Self, Box<Command>> {
         Ok(match command {
             Command::CommandGetCatalogs(command) => Self::Catalogs(command),
             Command::CommandGetDbSchemas(command) => Self::DbSchemas(command),
@@ -39,7 +39,7 @@ impl Metadata {
             | Command::CommandGetCrossReference(_) => Self::ForeignKeys,
             Command::CommandGetSqlInfo(command) => Self::SqlInfo(command),
             Command::CommandGetXdbcTypeInfo(command) => Self::XdbcTypes(command),
-            other => return Err(other),
+            other => return Err(Box::new(other)),
         })
     }
 

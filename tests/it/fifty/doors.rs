@@ -27,8 +27,6 @@ pub struct Door {
 
 /// PostgreSQL keeps names as they are; JSON, Arrow's readers and the CLI could not tell such columns apart.
 const NAMES: (&str, &str) = ("_columns_of_one_name", "instead of");
-/// psycopg does not say that a list of texts is one; mended on the branch pgwire, with which this goes.
-const UNTOLD: (&str, &str) = ("_list_parameter", "42883");
 /// PostgreSQL's clients are answered in PostgreSQL's types there.
 const OWN_SCHEMA: (&str, &str) = ("_information_schema", "ordinal_position is Some(\"int4\")");
 const INTERVALS: &str = "is an interval";
@@ -62,7 +60,7 @@ pub const DOORS: &[Door] = &[
 const POSTGRES: Door = Door {
     kind: |types, word| Some(types.postgres(word)),
     cell: postgres_cell,
-    exceptions: &[NAMES, UNTOLD, OWN_SCHEMA],
+    exceptions: &[NAMES, OWN_SCHEMA],
     ..PLAIN
 };
 

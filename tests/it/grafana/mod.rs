@@ -455,7 +455,7 @@ async fn a_choice_of_services_leaves_others_out() {
             "Service map/edges" => assert_eq!(frame.rows.len(), 2),
             "CPUs in use/A" | "Memory in use/A" => assert_eq!(frame.rows.len(), 0),
             _ if frame.columns.iter().any(|column| column == "metric") => {
-                assert_eq!(shown("metric"), pay, "{}", query.panel)
+                assert_eq!(shown("metric"), pay, "{}", query.panel);
             }
             _ => assert_eq!(shown("service_name"), pay, "{}", query.panel),
         }

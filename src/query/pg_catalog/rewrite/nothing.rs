@@ -114,11 +114,7 @@ impl Scope<'_> {
     fn reduce(&self, body: &mut SetExpr) {
         match body {
             SetExpr::Select(select) => self.reduce_select(select),
-            SetExpr::Query(query) => {
-                if is_nothing(&query.body) {
-                    *body = query.body.as_ref().clone();
-                }
-            }
+            SetExpr::Query(query) if is_nothing(&query.body) => *body = query.body.as_ref().clone(),
             SetExpr::SetOperation { op, set_quantifier, left, right } => {
                 self.reduce(left);
                 self.reduce(right);
@@ -359,17 +355,18 @@ fn type_of(expr: &Expr, columns: &[(String, String, DataType)]) -> DataType {
             DataType::Boolean
         }
         Expr::UnaryOp { op: UnaryOperator::Not, .. } => DataType::Boolean,
-        Expr::BinaryOp { op, .. } => match op {
-            BinaryOperator::Eq
-            | BinaryOperator::NotEq
-            | BinaryOperator::And
-            | BinaryOperator::Or
-            | BinaryOperator::Lt
-            | BinaryOperator::Gt
-            | BinaryOperator::LtEq
-            | BinaryOperator::GtEq => DataType::Boolean,
-            _ => DataType::Text,
-        },
+        Expr::BinaryOp {
+            op:
+                BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::And
+                | BinaryOperator::Or
+                | BinaryOperator::Lt
+                | BinaryOperator::Gt
+                | BinaryOperator::LtEq
+                | BinaryOperator::GtEq,
+            ..
+        } => DataType::Boolean,
         // `(_pg_expandarray(i.indkey)).n`, the place of a column in its key.
         Expr::CompoundFieldAccess { access_chain, .. } => match access_chain.last() {
             Some(access) if matches!(access.to_string().as_str(), ".n" | ".x") => DataType::Integer(None),

@@ -350,50 +350,41 @@ fn rewritten_call(function: &mut Function) -> Option<Expr> {
 /// A table without the database before it; a function's alias is also that of its one column; a function of one value
 /// is a table of one row.
 fn rewrite_factor(factor: &mut TableFactor) {
-    match factor {
-        TableFactor::Table { name, alias, args, .. } => {
-            if let Some(parts) = parts(name)
-                && let [first, schema, table] = parts.as_slice()
-                && first == super::super::super::engine::CATALOG
-            {
-                *name = ObjectName::from(vec![Ident::new(schema.clone()), Ident::new(table.clone())]);
-            }
-            let Some(args) = args else { return };
-            if let Some(parts) = parts(name)
-                && let [schema, function] = parts.as_slice()
-                && schema == "pg_catalog"
-            {
-                *name = ObjectName::from(vec![Ident::new(function.clone())]);
-            }
-            let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident).map(folded) else { return };
-            match function.as_str() {
-                "generate_series" => name_column(alias, &function),
-                "string_to_array" | "current_database" | "current_schema" | "version" => {
-                    let call = Expr::Function(Function {
-                        name: name.clone(),
-                        uses_odbc_syntax: false,
-                        parameters: FunctionArguments::None,
-                        args: FunctionArguments::List(datafusion::sql::sqlparser::ast::FunctionArgumentList {
-                            duplicate_treatment: None,
-                            args: args.args.clone(),
-                            clauses: Vec::new(),
-                        }),
-                        filter: None,
-                        null_treatment: None,
-                        over: None,
-                        within_group: Vec::new(),
-                    });
-                    let column = alias.as_ref().map_or(function, |alias| alias.name.value.clone());
-                    if let Some(query) = one_value(call, &column) {
-                        *factor = TableFactor::Derived {
-                            lateral: false,
-                            subquery: query,
-                            alias: alias.clone(),
-                            sample: None,
-                        };
-                    }
-                }
-                _ => {}
+    let TableFactor::Table { name, alias, args, .. } = factor else { return };
+    if let Some(parts) = parts(name)
+        && let [first, schema, table] = parts.as_slice()
+        && first == super::super::super::engine::CATALOG
+    {
+        *name = ObjectName::from(vec![Ident::new(schema.clone()), Ident::new(table.clone())]);
+    }
+    let Some(args) = args else { return };
+    if let Some(parts) = parts(name)
+        && let [schema, function] = parts.as_slice()
+        && schema == "pg_catalog"
+    {
+        *name = ObjectName::from(vec![Ident::new(function.clone())]);
+    }
+    let Some(function) = name.0.last().and_then(ObjectNamePart::as_ident).map(folded) else { return };
+    match function.as_str() {
+        "generate_series" => name_column(alias, &function),
+        "string_to_array" | "current_database" | "current_schema" | "version" => {
+            let call = Expr::Function(Function {
+                name: name.clone(),
+                uses_odbc_syntax: false,
+                parameters: FunctionArguments::None,
+                args: FunctionArguments::List(datafusion::sql::sqlparser::ast::FunctionArgumentList {
+                    duplicate_treatment: None,
+                    args: args.args.clone(),
+                    clauses: Vec::new(),
+                }),
+                filter: None,
+                null_treatment: None,
+                over: None,
+                within_group: Vec::new(),
+            });
+            let column = alias.as_ref().map_or(function, |alias| alias.name.value.clone());
+            if let Some(query) = one_value(call, &column) {
+                *factor = TableFactor::Derived { lateral: false, subquery: query, alias: alias.clone(), sample: None };
             }
         }
         _ => {}
