@@ -41,8 +41,9 @@ pub(super) use self::session::{CatalogueQuery, PgCatalog};
 pub(super) use self::shown::{shown_rows, shown_schema};
 pub(super) use self::told::Told;
 
-/// The PostgreSQL whose catalogue and protocol this is like.
-pub const SERVER_VERSION: &str = "16.0";
+/// The PostgreSQL whose catalogue and protocol this is like, and what it is: `server_version` at every place. Clients
+/// choose their catalogue queries by it.
+pub const SERVER_VERSION: &str = concat!("16.0 (telestrata ", env!("CARGO_PKG_VERSION"), ")");
 
 /// The same as `server_version_num` has it.
 pub const SERVER_VERSION_NUMBER: &str = "160000";
@@ -52,5 +53,5 @@ const OWNER: &str = "telestrata";
 
 /// What `version()` says.
 fn version() -> String {
-    format!("PostgreSQL {SERVER_VERSION} (telestrata {})", env!("CARGO_PKG_VERSION"))
+    format!("PostgreSQL {SERVER_VERSION}")
 }

@@ -1,7 +1,7 @@
 //! A query of the lake as PostgreSQL's clients write it.
 //!
 //! It is this program's SQL, but for a few names: `pg_catalog.` before functions and types, `current_schema()` and its
-//! like, `age`, `timezone`, the patterns of `to_char`.
+//! like, `age`, `timezone`, the patterns of `to_char`, `COLLATE "C"`.
 
 use std::ops::ControlFlow;
 
@@ -17,7 +17,7 @@ use super::ast::{arguments, as_string, call, parts, string};
 /// Rewrites a statement in place.
 ///
 /// # Errors
-/// The message, for a pattern of `to_char` that can't be had.
+/// The message, for a pattern of `to_char` and a collation that can't be had.
 pub(in super::super) fn rewrite_ordinary(statement: &mut Statement, user: &str) -> Result<(), String> {
     match statement {
         Statement::Statement(statement) => match VisitMut::visit(statement.as_mut(), &mut Rewriter { user }) {
@@ -83,6 +83,12 @@ impl VisitorMut for Rewriter<'_> {
                     *expr = new;
                 }
             }
+            Expr::Collate { expr: text, collation } => {
+                if !is_by_bytes(collation) {
+                    return ControlFlow::Break(format!("texts are compared byte by byte: COLLATE {collation} is not"));
+                }
+                *expr = text.as_ref().clone();
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -130,6 +136,16 @@ impl Rewriter<'_> {
     }
 }
 
+/// Whether a collation is the order that texts have here: that of their bytes.
+fn is_by_bytes(collation: &ObjectName) -> bool {
+    let name = match parts(collation).as_deref() {
+        Some([name]) => name.clone(),
+        Some([schema, name]) if schema == "pg_catalog" => name.clone(),
+        _ => return false,
+    };
+    matches!(name.as_str(), "C" | "C.utf8" | "POSIX" | "default" | "ucs_basic")
+}
+
 /// The pattern of `to_char(time, pattern)` in DataFusion's writing.
 fn patterns(function: &mut Function) -> Result<(), String> {
     if !function.name.to_string().eq_ignore_ascii_case("to_char") {
@@ -145,6 +161,9 @@ fn patterns(function: &mut Function) -> Result<(), String> {
     Ok(())
 }
 
+/// Patterns that begin as another does, and can't be had.
+const NO_PATTERNS: &[&str] = &["SSSS"];
+
 /// PostgreSQL's patterns, the longer before those that they begin with, and DataFusion's.
 const PATTERNS: &[(&str, &str)] = &[
     ("YYYY", "%Y"),
@@ -159,7 +178,6 @@ const PATTERNS: &[(&str, &str)] = &[
     ("Dy", "%a"),
     ("DDD", "%j"),
     ("DD", "%d"),
-    ("D", "%w"),
     ("HH24", "%H"),
     ("HH12", "%I"),
     ("HH", "%I"),
@@ -168,6 +186,8 @@ const PATTERNS: &[(&str, &str)] = &[
     ("IW", "%V"),
     ("AM", "%p"),
     ("PM", "%p"),
+    // That of every time here.
+    ("TZ", "UTC"),
 ];
 
 fn chrono_pattern(text: &str) -> Result<String, String> {
@@ -177,7 +197,9 @@ fn chrono_pattern(text: &str) -> Result<String, String> {
             let (literal, behind) = quoted.split_once('"').unwrap_or((quoted, ""));
             out.push_str(literal);
             rest = behind;
-        } else if let Some((pattern, chrono)) = PATTERNS.iter().find(|(pattern, _)| rest.starts_with(pattern)) {
+        } else if let Some((pattern, chrono)) = PATTERNS.iter().find(|(pattern, _)| rest.starts_with(pattern))
+            && !NO_PATTERNS.iter().any(|other| rest.starts_with(other))
+        {
             out.push_str(chrono);
             rest = rest.get(pattern.len()..).unwrap_or_default();
         } else if char.is_alphabetic() && char != 'T' && char != 'Z' {
@@ -198,12 +220,16 @@ mod tests {
     #[case("YYYY-MM-DD HH24:MI:SS.MS", "%Y-%m-%d %H:%M:%S.%3f")]
     #[case("Dy, DD Mon YYYY", "%a, %d %b %Y")]
     #[case("YYYY-MM-DD\"T\"HH24:MI", "%Y-%m-%dT%H:%M")]
+    #[case("HH24:MI TZ", "%H:%M UTC")]
     fn a_pattern_is_written_anew(#[case] postgres: &str, #[case] chrono: &str) {
         assert_eq!(chrono_pattern(postgres).unwrap(), chrono);
     }
 
-    #[test]
-    fn an_unknown_pattern_is_an_error() {
-        assert!(chrono_pattern("YYYY Q").unwrap_err().contains("\"Q\""));
+    #[rstest::rstest]
+    #[case("YYYY Q", "\"Q\"")]
+    #[case("SSSS", "\"SSSS\"")]
+    #[case("YYYY D", "\"D\"")]
+    fn an_unknown_pattern_is_an_error(#[case] pattern: &str, #[case] unknown: &str) {
+        assert!(chrono_pattern(pattern).unwrap_err().contains(unknown));
     }
 }

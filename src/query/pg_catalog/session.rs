@@ -166,6 +166,11 @@ impl CatalogueTables {
         let index = Arc::new(Index::new(&lake, fixed.tables.rows("pg_type").map_or(&[], std::slice::from_ref))?);
         let mut state = SessionStateBuilder::new().with_default_features().with_config(config("pg_catalog")).build();
         for function in functions::of_catalogue(&index) {
+            // With its other names: a session made of this one registers each function by all that it has.
+            let replaced = state.scalar_functions().get(function.name()).map(|known| known.name().to_owned());
+            if let Some(replaced) = replaced {
+                state.deregister_udf(&replaced)?;
+            }
             state.register_udf(Arc::new(function))?;
         }
         state.register_udf(Arc::new(create_parse_ident_udf()))?;

@@ -7,10 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::errors::Refusal;
-use crate::query::SERVER_VERSION_NUMBER;
-
-/// What clients take the server for. They choose their catalogue queries by it.
-const SERVER_VERSION: &str = concat!("16.0 (telestrata ", env!("CARGO_PKG_VERSION"), ")");
+use crate::query::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 
 /// The longest value of a setting.
 const MAX_VALUE_BYTES: usize = 4096;

@@ -1,4 +1,4 @@
--- psql 15.18, the tab key after `select * from l`, `\d l` and `select ... from logs where `: src/bin/psql/tab-complete.c.
+-- psql 15, the tab key after `select * from l`, `\d l` and `select ... from logs where `: not recorded, but written by hand in the shape of what it asks.
 SELECT c.relname, NULL::pg_catalog.text
 FROM pg_catalog.pg_class c
 WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND (c.relname) LIKE 'l%' AND pg_catalog.pg_table_is_visible(c.oid) AND c.relnamespace <> (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'pg_catalog')

@@ -1,4 +1,4 @@
--- tokio-postgres 0.7.18, what it asks of a type that it does not know (src/prepare.rs).
+-- tokio-postgres 0.7.18, of a type that it does not know: the statements of its src/prepare.rs; the values are ours. Not recorded.
 -- parameters: $1 = '114'
 SELECT t.typname, t.typtype, t.typelem, r.rngsubtype, t.typbasetype, n.nspname, t.typrelid
 FROM pg_catalog.pg_type t

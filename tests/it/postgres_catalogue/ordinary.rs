@@ -20,6 +20,9 @@ const QUERIES: &[(&str, &str)] = &[
     ("SELECT count(*) FROM logs WHERE time < localtimestamp", "10"),
     ("SELECT count(*) FROM logs WHERE body ~ '[35]$'", "2"),
     ("SELECT count(*) FROM logs WHERE body ~* 'LOG' AND body !~ '0'", "9"),
+    // As DuckDB sends the conditions on an attached table.
+    (r#"SELECT count(*) FROM logs WHERE body = 'log 3' COLLATE "C""#, "1"),
+    (r#"SELECT body FROM logs ORDER BY body COLLATE pg_catalog."default" DESC LIMIT 1"#, "log 9"),
     ("SELECT count(*) FROM logs WHERE body ILIKE 'LOG %'", "10"),
     ("SELECT extract(epoch FROM time)::bigint FROM logs WHERE body = 'log 3'", "1700000003"),
     ("SELECT date_trunc('minute', time) FROM logs WHERE body = 'log 3'", "2023-11-14 22:13:00+00"),
@@ -69,6 +72,14 @@ async fn they_are_answered() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let error = client.simple_query("SELECT body FROM logs ORDER BY body COLLATE \"de_DE\"").await.unwrap_err();
+    assert!(error.as_db_error().unwrap().message().contains("COLLATE"), "{error:?}");
+    // The server is one version, wherever it is asked.
+    let mut said = Vec::new();
+    for sql in ["SHOW server_version", "SELECT current_setting('server_version')", "SELECT substr(version(), 12)"] {
+        said.push(first_row(&client.simple_query(sql).await.unwrap()).unwrap());
+    }
+    assert!(said[0].starts_with("16.0 (telestrata ") && said.iter().all(|one| *one == said[0]), "{said:?}");
     // Its columns are called what PostgreSQL calls them.
     let statement = client.prepare("SELECT version(), count(*), relname FROM pg_class GROUP BY relname").await.unwrap();
     let names: Vec<_> = statement.columns().iter().map(tokio_postgres::Column::name).collect();

@@ -5,8 +5,10 @@
 //! names.rs       the columns of the answer are called what PostgreSQL calls them
 //! plain.rs       casts to regclass and its like, OPERATOR(), COLLATE, ANY and ALL, pg_catalog. before functions
 //! nothing.rs     joins with tables that have no rows, and can have none here: no rows
+//! members.rs     IN (SELECT ...) in a column
 //! ```
 
+mod members;
 mod names;
 mod nothing;
 mod params;
@@ -40,5 +42,6 @@ pub(super) fn rewrite(query: &mut Query, params: Params<'_>, index: &Index, tabl
     names::give(query);
     plain::rewrite(query, index)?;
     nothing::leave_out(query, tables);
+    members::gather(query);
     Ok(())
 }
