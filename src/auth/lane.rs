@@ -1,11 +1,11 @@
-//! The checks of one credential: one at a time, few of all together, none twice.
+//! The checks of credentials: few at once, none twice, and the same wait for a name that is not known.
 //!
 //! ```text
 //! secret --digest--> the one proven here before? --yes--> in          (an OTLP sender comes thousands of times a second)
-//!                        no: wait for a turn of this name, then one of CHECKS_AT_ONCE --> compute on a blocking thread
+//!                        no: wait for a turn of this lane, then one of CHECKS_AT_ONCE --> compute on a blocking thread
 //! ```
-//! Guarantee: however many wrong secrets come, [`CHECKS_AT_ONCE`] threads compute, those of one name wait among
-//! themselves, and those of names that are not known take one turn together. What was proven waits for nobody.
+//! Guarantee: however many wrong secrets come, [`CHECKS_AT_ONCE`] threads compute. Which lane a name waits in follows from a
+//! keyed hash of the name, whether or not it is known, so that the wait does not tell. What was proven waits for nobody.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,16 +17,39 @@ use crate::error::{Error, Result};
 /// Checks that compute at once. Each argon2 takes some 20 MiB of memory.
 const CHECKS_AT_ONCE: usize = 2;
 
-/// Requests that wait for the check of one name.
+/// Lanes; those of the names of a flood are slow, the others are not.
+const LANES: usize = 64;
+
+/// Requests that wait in one lane.
 const MAX_WAITING: usize = 256;
 
-/// The place where the secrets of one name are checked.
+/// Where the secrets of some names are checked, one at a time.
 #[derive(Debug)]
 pub(super) struct Lane {
     turn: Arc<Semaphore>,
     waiting: Semaphore,
-    /// The secret that was found right last: a credential has one.
-    proven: Mutex<Option<SecretDigest>>,
+}
+
+/// The secret of a name that was found right last: a credential has one.
+#[derive(Debug, Default)]
+pub(super) struct Proven(Mutex<Option<SecretDigest>>);
+
+/// Every lane.
+#[derive(Debug)]
+pub(super) struct Lanes(Vec<Lane>);
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(std::iter::repeat_with(Lane::default).take(LANES).collect())
+    }
+}
+
+impl Lanes {
+    /// The lane of the name with this keyed hash.
+    pub(super) fn of(&self, name: &SecretDigest) -> &Lane {
+        let number = usize::from(u16::from_le_bytes([name[0], name[1]])) % self.0.len();
+        &self.0[number]
+    }
 }
 
 /// The threads that all lanes share.
@@ -41,7 +64,7 @@ impl Default for Checks {
 
 impl Default for Lane {
     fn default() -> Self {
-        Self { turn: Arc::new(Semaphore::new(1)), waiting: Semaphore::new(MAX_WAITING), proven: Mutex::default() }
+        Self { turn: Arc::new(Semaphore::new(1)), waiting: Semaphore::new(MAX_WAITING) }
     }
 }
 
@@ -51,29 +74,31 @@ impl Lane {
     /// # Errors
     /// `Unavailable` where too many wait, or the program stops.
     pub(super) async fn check(
-        self: &Arc<Self>,
+        &self,
+        proven: &Arc<Proven>,
         digest: SecretDigest,
         checks: &Checks,
         fits: impl FnOnce() -> Result<bool> + Send + 'static,
     ) -> Result<bool> {
-        if self.is_proven(&digest) {
+        if proven.is(&digest) {
             return Ok(true);
         }
         let stopped = |_| Error::unavailable("credentials are no longer checked; send it again");
-        let waiting = self.waiting.try_acquire().map_err(|_| {
-            Error::unavailable("too many credentials of this name wait to be checked; send it again later")
-        })?;
+        let waiting = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| Error::unavailable("too many credentials wait to be checked; send it again later"))?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.map_err(stopped)?;
-        if self.is_proven(&digest) {
+        if proven.is(&digest) {
             return Ok(true);
         }
         let permit = Arc::clone(&checks.0).acquire_owned().await.map_err(stopped)?;
-        let lane = Arc::clone(self);
+        let proven = Arc::clone(proven);
         // The permits go along: a client that leaves does not end the computing.
         let checked = tokio::task::spawn_blocking(move || {
             let right = fits();
             if matches!(right, Ok(true)) {
-                *lane.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+                *proven.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
             }
             drop((permit, turn));
             right
@@ -83,9 +108,11 @@ impl Lane {
         drop(waiting);
         right
     }
+}
 
-    fn is_proven(&self, digest: &SecretDigest) -> bool {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(digest)
+impl Proven {
+    fn is(&self, digest: &SecretDigest) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(digest)
     }
 }
 
@@ -99,10 +126,10 @@ mod tests {
     async fn the_right_secret_is_computed_once_and_wrong_ones_never_more_than_a_few_at_once() {
         let (checks, computed) = (Checks::default(), Arc::new(AtomicUsize::new(0)));
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-        let lanes: Vec<_> = (0..4).map(|_| Arc::new(Lane::default())).collect();
+        let lanes: Vec<_> = (0..4).map(|_| (Arc::new(Lane::default()), Arc::<Proven>::default())).collect();
         let mut tasks = tokio::task::JoinSet::new();
         for number in 0..64_usize {
-            let (lane, checks) = (Arc::clone(&lanes[number % 4]), checks.clone());
+            let ((lane, proven), checks) = (lanes[number % 4].clone(), checks.clone());
             let (computed, now, most) = (Arc::clone(&computed), Arc::clone(&now), Arc::clone(&most));
             tasks.spawn(async move {
                 let right = number % 4 == 0;
@@ -114,7 +141,7 @@ mod tests {
                     now.fetch_sub(1, Ordering::SeqCst);
                     Ok(right)
                 };
-                assert_eq!(lane.check(digest, &checks, fits).await.unwrap(), right);
+                assert_eq!(lane.check(&proven, digest, &checks, fits).await.unwrap(), right);
             });
         }
         tasks.join_all().await;
@@ -124,17 +151,17 @@ mod tests {
 
     #[tokio::test]
     async fn past_the_bound_a_check_is_refused_and_what_was_proven_still_comes_in() {
-        let (lane, checks) = (Arc::new(Lane::default()), Checks::default());
-        assert!(lane.check([1; 32], &checks, || Ok(true)).await.unwrap());
+        let (lane, proven, checks) = (Lane::default(), Arc::<Proven>::default(), Checks::default());
+        assert!(lane.check(&proven, [1; 32], &checks, || Ok(true)).await.unwrap());
         let turn = lane.turn.acquire().await.unwrap();
         let mut waiting: Vec<_> =
-            (0..MAX_WAITING).map(|_| Box::pin(lane.check([2; 32], &checks, || Ok(false)))).collect();
+            (0..MAX_WAITING).map(|_| Box::pin(lane.check(&proven, [2; 32], &checks, || Ok(false)))).collect();
         for check in &mut waiting {
             assert!(futures::poll!(check).is_pending());
         }
-        let refused = lane.check([3; 32], &checks, || Ok(true)).await.unwrap_err();
+        let refused = lane.check(&proven, [3; 32], &checks, || Ok(true)).await.unwrap_err();
         assert_eq!(refused.kind(), crate::error::ErrorKind::Unavailable);
-        assert!(lane.check([1; 32], &checks, || panic!("it is proven")).await.unwrap());
+        assert!(lane.check(&proven, [1; 32], &checks, || panic!("it is proven")).await.unwrap());
         drop(turn);
         assert!(!futures::future::join_all(waiting).await.into_iter().any(Result::unwrap));
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use pgwire::api::auth::sasl::scram::ScramSecret;
 use serde_json::{Value, json};
 
-use super::lane::{Checks, Lane};
+use super::lane::{Checks, Lanes, Proven};
 use super::principal::Principal;
 use super::role::Roles;
 use super::scram::ScramVerifier;
@@ -60,20 +60,19 @@ struct Configured {
     /// For decoys, which must be the same after a restart, as verifiers are.
     decoys: DigestKey,
     no_token: TokenHash,
-    no_user_lane: Arc<Lane>,
-    no_token_lane: Arc<Lane>,
+    lanes: Lanes,
     checks: Checks,
 }
 
 struct Holder<V> {
     principal: Principal,
     verifier: V,
-    lane: Arc<Lane>,
+    proven: Arc<Proven>,
 }
 
 impl<V> Holder<V> {
     fn new(name: &str, roles: Roles, verifier: V) -> Self {
-        Self { principal: Principal::new(name, roles), verifier, lane: Arc::default() }
+        Self { principal: Principal::new(name, roles), verifier, proven: Arc::default() }
     }
 }
 
@@ -123,8 +122,7 @@ impl Users {
             memory: DigestKey::random()?,
             decoys,
             no_token,
-            no_user_lane: Arc::default(),
-            no_token_lane: Arc::default(),
+            lanes: Lanes::default(),
             checks: Checks::default(),
         })))
     }
@@ -145,14 +143,15 @@ impl Users {
         if password.len() > MAX_SECRET_BYTES {
             return Err(wrong());
         }
-        let (verifier, lane, principal) = match configured.users.get(name) {
-            Some(user) => (user.verifier.clone(), &user.lane, Some(&user.principal)),
-            None => (configured.decoy(name), &configured.no_user_lane, None),
+        let (verifier, proven, principal) = match configured.users.get(name) {
+            Some(user) => (user.verifier.clone(), Arc::clone(&user.proven), Some(&user.principal)),
+            None => (configured.decoy(name), Arc::default(), None),
         };
+        let lane = configured.lanes.of(&configured.memory.digest([&b"user"[..], name.as_bytes()]));
         let (digest, expected) = (configured.digest(password), configured.memory.digest([verifier.stored_key()]));
         let (password, memory) = (password.to_owned(), configured.memory.clone());
         let fits = move || Ok(memory.digest([verifier.stored_key_of(&password)?.as_slice()]) == expected);
-        let right = lane.check(digest, &configured.checks, fits).await?;
+        let right = lane.check(&proven, digest, &configured.checks, fits).await?;
         principal.filter(|_| right).cloned().ok_or_else(wrong)
     }
 
@@ -170,12 +169,14 @@ impl Users {
         if let Some(session) = token.strip_prefix(SESSION) {
             return configured.by_session(session).ok_or_else(wrong);
         }
-        let (verifier, lane, principal) = match token::name_of(token).and_then(|name| configured.tokens.get(name)) {
-            Some(holder) => (&holder.verifier, &holder.lane, Some(&holder.principal)),
-            None => (&configured.no_token, &configured.no_token_lane, None),
+        let name = token::name_of(token).unwrap_or_default();
+        let (verifier, proven, principal) = match configured.tokens.get(name) {
+            Some(holder) => (&holder.verifier, Arc::clone(&holder.proven), Some(&holder.principal)),
+            None => (&configured.no_token, Arc::default(), None),
         };
+        let lane = configured.lanes.of(&configured.memory.digest([&b"token"[..], name.as_bytes()]));
         let (digest, verifier, token) = (configured.digest(token), verifier.clone(), token.to_owned());
-        let right = lane.check(digest, &configured.checks, move || Ok(verifier.fits(&token))).await?;
+        let right = lane.check(&proven, digest, &configured.checks, move || Ok(verifier.fits(&token))).await?;
         principal.filter(|_| right).cloned().ok_or_else(wrong)
     }
 

@@ -20,6 +20,7 @@ use super::postgres::PostgresDoor;
 use super::service::QueryService;
 use super::settings::ServerSettings;
 use super::tls::Tls;
+use crate::auth::Role;
 use crate::error::Result;
 use crate::ingest::Store;
 use crate::query::QueryEngine;
@@ -96,7 +97,7 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     if let Some(door) = flight_sql {
-        let gate = gate("flight", flight::refuse);
+        let gate = gate("flight", flight::refuse).needs(Role::Query);
         door.serve(flight::routes(service, Arc::clone(&settings.users), gate), Protocol::Http2, &life);
     }
     Ok(Running { addresses, life })

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! description.rs  what a function is, for people
+//! bounded.rs      DataFusion's functions that make much of little
 //! time_bucket.rs  time_bucket, its widths in width.rs
 //! series.rs       the rule by which a series grows
 //! points.rs       aggregates over the points of series
@@ -18,6 +19,7 @@
 //! ```
 //! The others are what views are made of.
 
+mod bounded;
 mod bucket_of;
 mod critical_path;
 mod description;
@@ -89,6 +91,12 @@ pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget
     // DataFusion's own that tell where a row lies: where the lake is on its machine is no part of what it holds.
     for name in ["input_file_name", "file_row_index"] {
         registry.deregister_udf(name)?;
+    }
+    for name in bounded::NAMES {
+        let bounded = registry.udf(name).ok().and_then(|function| bounded::bounded(&function));
+        if let Some(function) = bounded {
+            registry.register_udf(Arc::new(function))?;
+        }
     }
     let scalar = [
         ScalarUDF::from(MapValue::default()),

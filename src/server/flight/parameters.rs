@@ -3,11 +3,13 @@
 //! By position: the first column is `$1`, whatever its name.
 
 use std::io::Cursor;
+use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::ipc::reader::StreamReader;
+use arrow::ipc::root_as_message;
 use arrow::ipc::writer::StreamWriter;
 use arrow_flight::FlightData;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -21,6 +23,12 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Bytes that may be sent to bind one row.
 const MAX_BYTES: usize = 1024 * 1024;
+
+/// What a message counts for at the least.
+const MESSAGE_BYTES: usize = 64;
+
+/// How long a client may take to send them.
+const TIME: Duration = Duration::from_secs(30);
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,8 +47,13 @@ pub(super) fn schema(types: &[Option<DataType>]) -> Schema {
 pub(super) async fn receive(
     messages: impl Stream<Item = std::result::Result<FlightData, Status>> + Send + Unpin,
 ) -> Result<Option<Bytes>, Status> {
-    let messages = gather(messages).await?;
+    let gathered = tokio::time::timeout(TIME, gather(messages)).await;
+    let messages =
+        gathered.map_err(|_| Status::deadline_exceeded("the parameters did not come in 30 s; bind again"))??;
     guarded(move || {
+        for message in &messages {
+            check(&message.data_header, message.data_body.len())?;
+        }
         let stream = futures::stream::iter(messages.into_iter().map(Ok::<_, FlightError>));
         let batches = FlightRecordBatchStream::new_from_flight_data(stream).try_collect::<Vec<_>>();
         // The messages are all there: nothing is waited for.
@@ -59,7 +72,8 @@ async fn gather(
         let mut message = message?;
         // The first message carries the command as well.
         message.flight_descriptor = None;
-        bytes += message.data_header.len() + message.data_body.len();
+        message.app_metadata = Bytes::new();
+        bytes += MESSAGE_BYTES + message.data_header.len() + message.data_body.len();
         if bytes > MAX_BYTES {
             let error = format!("more than {MAX_BYTES} bytes were sent to bind; bind one row of smaller values");
             return Err(super::status::status(&Error::new(ErrorKind::TooLarge, error)));
@@ -88,10 +102,46 @@ fn one_row(batches: Vec<RecordBatch>) -> Result<Option<Bytes>, Failure> {
 /// `Invalid` where it can't be read.
 pub(super) async fn values(bound: Bytes) -> Result<Vec<ScalarValue>> {
     guarded(move || {
+        check_stream(&bound)?;
         let row = StreamReader::try_new(Cursor::new(bound), None)?.next().ok_or("no row is bound")??;
         row.columns().iter().map(|column| value(column.as_ref())).collect()
     })
     .await
+}
+
+/// Refuses a message that says of itself what the reading library would make room for, and die of: a body longer than what
+/// is there, or one that unpacks to more.
+fn check(header: &[u8], body: usize) -> Result<(), Failure> {
+    let message = root_as_message(header).map_err(|error| error.to_string())?;
+    if usize::try_from(message.bodyLength()).map_or(true, |told| told > body) {
+        return Err("a message is shorter than it says".into());
+    }
+    let dictionary = message.header_as_dictionary_batch().and_then(|batch| batch.data());
+    let batch = message.header_as_record_batch().or(dictionary);
+    if batch.is_some_and(|batch| batch.compression().is_some()) {
+        return Err("they are compressed; send them as they are".into());
+    }
+    Ok(())
+}
+
+/// The same for a whole stream ("Encapsulated message format" of Arrow's columnar format).
+fn check_stream(mut bytes: &[u8]) -> Result<(), Failure> {
+    let cut = || Failure::from("they end before their end");
+    loop {
+        let (mark, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut)?;
+        let (length, rest) = match mark {
+            [0xff, 0xff, 0xff, 0xff] => rest.split_first_chunk::<4>().ok_or_else(cut)?,
+            _ => (mark, rest),
+        };
+        let length = usize::try_from(i32::from_le_bytes(*length))?;
+        if length == 0 {
+            return Ok(());
+        }
+        let (header, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+        check(header, rest.len())?;
+        let body = root_as_message(header).map_err(|error| error.to_string())?.bodyLength();
+        bytes = rest.get(usize::try_from(body)?..).ok_or_else(cut)?;
+    }
 }
 
 fn value(column: &dyn Array) -> Result<ScalarValue, Failure> {
@@ -162,6 +212,20 @@ mod tests {
         }
         for wrong in ["", "no stream", "\u{ffff}\u{ffff}\u{1}\u{0}"] {
             assert_eq!(values(Bytes::from_static(wrong.as_bytes())).await.unwrap_err().kind(), ErrorKind::Invalid);
+        }
+    }
+
+    /// What says that it is larger than it is would have the library make room for it, and end the program.
+    #[tokio::test]
+    async fn a_body_that_is_not_there_is_refused_before_room_is_made_for_it() {
+        let bound = received(sent(&[Some(7)])).await.unwrap().unwrap();
+        for place in 0..bound.len() {
+            for byte in [0x40, 0x7f, 0xff] {
+                let mut wrong = bound.to_vec();
+                wrong[place] = byte;
+                let _ = values(wrong.into()).await;
+            }
+            assert!(values(bound.slice(..place)).await.is_err(), "cut at {place}");
         }
     }
 
