@@ -93,7 +93,8 @@ pub async fn start(store: Arc<Store>, engine: Arc<QueryEngine>, settings: Server
     if let Some(door) = postgres {
         let tls = door.tls(PostgresDoor::ALPN);
         let users = Arc::clone(&settings.users);
-        let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, life.stopping().clone()));
+        let stopping = life.stopping().clone();
+        let own = Arc::new(PostgresDoor::new(Arc::clone(&service), users, tls, store.metrics(), stopping));
         door.serve_streams(&life, move |stream, peer| Arc::clone(&own).serve(stream, peer));
     }
     if let Some(door) = flight_sql {

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::copy::{CopyForm, copy_form};
 use super::errors::Refusal;
 use super::settings::is_setting;
-use super::split::Piece;
+use super::split::{Piece, Word};
 
 /// A query: its text, and its place in the message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,30 @@ const REFUSED: [&str; 34] = [
     "optimize",
 ];
 
+/// What begins a statement of the session, which is no part of another.
+const OF_THE_SESSION: [&str; 20] = [
+    "begin",
+    "start",
+    "commit",
+    "end",
+    "abort",
+    "rollback",
+    "savepoint",
+    "release",
+    "set",
+    "reset",
+    "show",
+    "discard",
+    "prepare",
+    "execute",
+    "deallocate",
+    "declare",
+    "fetch",
+    "move",
+    "close",
+    "copy",
+];
+
 /// Reads a statement.
 ///
 /// # Errors
@@ -160,25 +184,31 @@ pub(super) fn command(piece: &Piece) -> Result<Command, Refusal> {
         "close" => Ok(Command::Close(if words.take("all") { None } else { Some(words.name()?) })),
         "copy" => words.copy(),
         "unlisten" => Ok(Command::Nothing("UNLISTEN")),
-        word if REFUSED.contains(&word) => Err(Refusal::new(
-            "42501",
-            format!(
-                "{} is not done here: telestrata answers queries only, and what it stores comes in by OTLP",
-                word.to_uppercase()
-            ),
-        )),
+        word if REFUSED.contains(&word) => Err(not_done(word)),
         _ => Ok(Command::Query(query_of(piece))),
     }
 }
 
+fn not_done(word: &str) -> Refusal {
+    let word = word.to_uppercase();
+    Refusal::new(
+        "42501",
+        format!("{word} is not done here: telestrata answers queries only, and what it stores comes in by OTLP"),
+    )
+}
+
 fn query_of(piece: &Piece) -> QueryText {
-    let tag = match piece.keyword(0).as_deref() {
+    query_with(piece.text.clone(), piece.before, piece.keyword(0).as_deref(), &piece.words)
+}
+
+fn query_with(sql: String, before: usize, first: Option<&str>, words: &[Word]) -> QueryText {
+    let tag = match first {
         Some("explain") => "EXPLAIN",
         Some("show" | "describe" | "desc") => "SHOW",
         _ => "SELECT",
     };
-    let has_parameters = piece.words.iter().any(|word| matches!(word.token, Token::Placeholder(_)));
-    QueryText { sql: piece.text.clone(), before: piece.before, tag, has_parameters }
+    let has_parameters = words.iter().any(|word| matches!(word.token, Token::Placeholder(_)));
+    QueryText { sql, before, tag, has_parameters }
 }
 
 /// Walks over a statement's words.
@@ -412,12 +442,8 @@ impl Words<'_> {
             self.skip_parentheses()?;
         }
         self.expect("as")?;
-        let rest =
-            self.piece.beginning_at(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
-        match command(&rest)? {
-            query @ Command::Query(_) => Ok(Command::Prepare { name, query: Box::new(query) }),
-            _ => Err(Refusal::unsupported("only queries are prepared")),
-        }
+        let query = self.query_within(self.piece.words.len(), "only queries are prepared")?;
+        Ok(Command::Prepare { name, query: Box::new(Command::Query(query)) })
     }
 
     fn execute(mut self) -> Result<Command, Refusal> {
@@ -433,6 +459,19 @@ impl Words<'_> {
         }
         self.end()?;
         Ok(Command::Execute { name, values })
+    }
+
+    /// The query from here to a word. Told from other statements by its first word alone, so that one within another
+    /// within another costs nothing.
+    fn query_within(&self, end: usize, otherwise: &'static str) -> Result<QueryText, Refusal> {
+        let first = self.keyword();
+        match first.as_deref() {
+            Some(word) if REFUSED.contains(&word) => return Err(not_done(word)),
+            Some(word) if OF_THE_SESSION.contains(&word) => return Err(Refusal::unsupported(otherwise)),
+            _ => {}
+        }
+        let (before, text, words) = self.piece.part(self.at, end).ok_or_else(|| self.unexpected("a query"))?;
+        Ok(query_with(text.to_owned(), before, first.as_deref(), words))
     }
 
     /// To behind the closing parenthesis of the one that was opened.
@@ -476,12 +515,8 @@ impl Words<'_> {
             false
         };
         self.expect("for")?;
-        let rest =
-            self.piece.beginning_at(self.at, self.piece.words.len()).ok_or_else(|| self.unexpected("a query"))?;
-        match command(&rest)? {
-            Command::Query(query) => Ok(Command::Declare { name, binary, hold, query }),
-            _ => Err(Refusal::unsupported("cursors are of queries only")),
-        }
+        let query = self.query_within(self.piece.words.len(), "cursors are of queries only")?;
+        Ok(Command::Declare { name, binary, hold, query })
     }
 
     fn fetch(mut self) -> Result<Command, Refusal> {
@@ -532,11 +567,10 @@ impl Words<'_> {
         let query = if self.take_sign(&Token::LParen) {
             let begin = self.at;
             self.skip_parentheses()?;
-            let inner = self.piece.beginning_at(begin, self.at - 1).ok_or_else(|| self.unexpected("a query"))?;
-            match command(&inner)? {
-                Command::Query(query) => query,
-                _ => return Err(Refusal::unsupported("only the rows of a query are copied")),
-            }
+            let behind = std::mem::replace(&mut self.at, begin);
+            let query = self.query_within(behind - 1, "only the rows of a query are copied")?;
+            self.at = behind;
+            query
         } else {
             self.copied_table()?
         };
@@ -635,6 +669,11 @@ mod tests {
     #[case("COPY logs TO '/tmp/x'", "no files")]
     #[case("COPY logs TO PROGRAM 'sh'", "no files")]
     #[case("COPY (DELETE FROM logs) TO STDOUT", "DELETE is not done here")]
+    #[case("COPY () TO STDOUT", "a query")]
+    #[case("COPY (COPY (SELECT 1) TO STDOUT) TO STDOUT", "only the rows of a query")]
+    #[case("PREPARE a AS PREPARE b AS SELECT 1", "only queries are prepared")]
+    #[case("PREPARE a AS", "a query")]
+    #[case("DECLARE c CURSOR FOR DECLARE d CURSOR FOR SELECT 1", "cursors are of queries only")]
     #[case("DECLARE c SCROLL CURSOR FOR SELECT 1", "forward only")]
     #[case("FETCH BACKWARD 1 FROM c", "forward only")]
     #[case("SET ROLE admin", "nobody becomes another")]

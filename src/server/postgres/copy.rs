@@ -6,7 +6,7 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::encode::{Cells, put_length, put_value};
+use super::encode::{Cells, put_value, put_whole};
 use super::errors::Refusal;
 use super::split::Piece;
 use super::types::Format;
@@ -244,15 +244,16 @@ impl CopyWriter {
         if !header {
             return Ok(());
         }
-        let begin = begin_message(out);
         let names = std::mem::take(&mut self.names);
-        for (index, name) in names.iter().enumerate() {
-            self.cell.clear();
-            self.cell.extend_from_slice(name.as_bytes());
-            self.put_cell(index, false, out);
-        }
-        out.push(b'\n');
-        put_length(out, begin)
+        put_whole(out, b'd', |out| {
+            for (index, name) in names.iter().enumerate() {
+                self.cell.clear();
+                self.cell.extend_from_slice(name.as_bytes());
+                self.put_cell(index, false, out);
+            }
+            out.push(b'\n');
+            Ok(())
+        })
     }
 
     /// As [`encode_rows`](super::encode::encode_rows).
@@ -269,39 +270,43 @@ impl CopyWriter {
             if out.len() >= max_bytes {
                 return Ok(row);
             }
-            let begin = begin_message(out);
-            if self.form == CopyForm::Binary {
-                self.begin_binary(out);
-                let count = i16::try_from(cells.len()).map_err(|_| Error::invalid("too many columns for COPY"))?;
-                out.extend_from_slice(&count.to_be_bytes());
-                for cell in &mut cells {
-                    put_value(cell, row, Format::Binary, out)?;
-                }
-            } else {
-                for (index, cell) in cells.iter_mut().enumerate() {
-                    self.cell.clear();
-                    let null = cell.is_null(row);
-                    if !null {
-                        cell.write_text(row, &mut self.cell);
-                    }
-                    self.put_cell(index, null, out);
-                }
-                out.push(b'\n');
-            }
-            put_length(out, begin)?;
+            put_whole(out, b'd', |out| self.put_row(&mut cells, row, out))?;
         }
         Ok(end)
     }
 
-    /// What follows the last row.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+    fn put_row(&mut self, cells: &mut [Cells<'_>], row: usize, out: &mut Vec<u8>) -> Result<()> {
         if self.form == CopyForm::Binary {
-            let begin = begin_message(out);
             self.begin_binary(out);
-            out.extend_from_slice(&(-1_i16).to_be_bytes());
-            put_length(out, begin)?;
+            let count = i16::try_from(cells.len()).map_err(|_| Error::invalid("too many columns for COPY"))?;
+            out.extend_from_slice(&count.to_be_bytes());
+            for cell in cells {
+                put_value(cell, row, Format::Binary, out)?;
+            }
+        } else {
+            for (index, cell) in cells.iter_mut().enumerate() {
+                self.cell.clear();
+                let null = cell.is_null(row);
+                if !null {
+                    cell.write_text(row, &mut self.cell);
+                }
+                self.put_cell(index, null, out);
+            }
+            out.push(b'\n');
         }
         Ok(())
+    }
+
+    /// What follows the last row.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> Result<()> {
+        if self.form != CopyForm::Binary {
+            return Ok(());
+        }
+        put_whole(out, b'd', |out| {
+            self.begin_binary(out);
+            out.extend_from_slice(&(-1_i16).to_be_bytes());
+            Ok(())
+        })
     }
 
     /// The first message begins with the signature.
@@ -351,12 +356,6 @@ impl CopyWriter {
     }
 }
 
-/// Leaves room for a message's length, and answers where.
-fn begin_message(out: &mut Vec<u8>) -> usize {
-    out.extend_from_slice(b"d\0\0\0\0");
-    out.len() - 4
-}
-
 fn escape_text(cell: &[u8], delimiter: u8, out: &mut Vec<u8>) {
     for byte in cell {
         let escaped = match byte {
@@ -381,7 +380,7 @@ fn escape_text(cell: &[u8], delimiter: u8, out: &mut Vec<u8>) {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
+    use arrow::array::{ArrayRef, Date32Array, Int32Array, RecordBatch, StringArray};
 
     use super::super::split::pieces;
     use super::*;
@@ -424,6 +423,21 @@ mod tests {
         );
         let binary = copied("(FORMAT \"binary\")");
         assert!(binary[0].starts_with("PGCOPY\n") && binary.len() == 5, "{binary:?}");
+    }
+
+    #[test]
+    fn of_a_row_with_a_value_that_cannot_be_said_nothing_is_copied() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![0, i32::MIN]));
+        let batch = RecordBatch::try_from_iter([("day", Arc::clone(&days))]).unwrap();
+        let copied = |rows| {
+            let mut writer = CopyWriter::new(CopyForm::Binary, batch.schema_ref()).unwrap();
+            let mut out = Vec::new();
+            let done = writer.encode_rows(&[Arc::clone(&days)], rows, usize::MAX, &mut out);
+            (done.is_ok(), out)
+        };
+        let (whole, broken) = (copied(0..1), copied(0..2));
+        assert!(whole.0 && !broken.0);
+        assert_eq!(whole.1, broken.1);
     }
 
     #[rstest::rstest]

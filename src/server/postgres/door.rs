@@ -10,9 +10,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
@@ -22,17 +23,17 @@ use tokio_util::sync::CancellationToken;
 use super::cancel::Keys;
 use super::errors::{Failure, Refusal};
 use super::login::{Startup, log_in};
+use super::logins::{Login, Logins};
 use super::message::violated;
 use super::session::Session;
 use super::wire::{Duplex, MAX_FIRST_MESSAGE, Wire};
-use crate::auth::{Principal, Users};
+use crate::auth::{Principal, Role, Users};
+use crate::error::ErrorKind;
+use crate::metrics::{ByDoor, Metrics};
 use crate::server::service::QueryService;
 
 /// Sessions at a time.
 const MAX_SESSIONS: usize = 256;
-
-/// Time from the first byte to the end of the login.
-const LOGIN_TIME: Duration = Duration::from_secs(30);
 
 /// Codes in the place of a protocol's version.
 const CANCEL: i32 = 80_877_102;
@@ -45,7 +46,9 @@ pub(in crate::server) struct PostgresDoor {
     users: Arc<Users>,
     tls: Option<TlsAcceptor>,
     keys: Arc<Keys>,
+    logins: Logins,
     sessions: Semaphore,
+    refused: Family<ByDoor, Counter>,
     stopping: CancellationToken,
 }
 
@@ -72,20 +75,22 @@ impl PostgresDoor {
         service: Arc<QueryService>,
         users: Arc<Users>,
         tls: Option<Arc<rustls::ServerConfig>>,
+        metrics: &Metrics,
         stopping: CancellationToken,
     ) -> Self {
         let tls = tls.map(TlsAcceptor::from);
         let sessions = Semaphore::new(MAX_SESSIONS);
-        Self { service, users, tls, keys: Arc::default(), sessions, stopping }
+        let refused = metrics.refused_callers.clone();
+        Self { service, users, tls, keys: Arc::default(), logins: Logins::default(), sessions, refused, stopping }
     }
 
     /// Serves a connection to its end.
     pub(in crate::server) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
-        let opening = self.stopping.run_until_cancelled(tokio::time::timeout(LOGIN_TIME, self.open(stream)));
-        match opening.await {
-            Some(Ok(Ok(Some((wire, startup))))) => Box::pin(self.session(wire, startup, peer)).await,
-            Some(Ok(Err(error))) => tracing::debug!(%error, %peer, "a connection broke off before its login"),
-            Some(Ok(Ok(None)) | Err(_)) | None => {}
+        let login = self.logins.begin();
+        match self.stopping.run_until_cancelled(login.within(self.open(stream))).await {
+            Some(Ok(Some((wire, startup)))) => Box::pin(self.session(wire, startup, peer, login)).await,
+            Some(Err(error)) => tracing::debug!(?error, %peer, "a connection broke off before its login"),
+            Some(Ok(None)) | None => {}
         }
     }
 
@@ -154,23 +159,40 @@ impl PostgresDoor {
         }
     }
 
-    async fn session(&self, mut wire: Wire, startup: Startup, peer: SocketAddr) {
+    /// Counts a login whose credentials were not enough.
+    fn count(&self, refusal: &Refusal) {
+        let kinds = [ErrorKind::Unauthenticated, ErrorKind::Forbidden];
+        if let Some(kind) = kinds.into_iter().find(|kind| kind.sqlstate() == refusal.code()) {
+            self.refused.get_or_create(&ByDoor { door: "postgres", reason: kind.name() }).inc();
+        }
+    }
+
+    async fn session(&self, mut wire: Wire, startup: Startup, peer: SocketAddr, login: Login<'_>) {
+        let logging_in = async {
+            let principal = log_in(&mut wire, &startup, |name| self.users.scram(name)).await?;
+            // Whoever may ask nothing has nothing read.
+            principal.require(Role::Query)?;
+            Ok::<_, Failure>(principal)
+        };
+        let principal = match self.stopping.run_until_cancelled(login.within(logging_in)).await {
+            Some(Ok(principal)) => principal,
+            Some(Err(Failure::Refused(refusal))) => {
+                tracing::info!(user = startup.user(), %peer, reason = refusal.message(), "a login was refused");
+                self.count(&refusal);
+                return end(wire, &refusal).await;
+            }
+            Some(Err(Failure::Gone(error))) => {
+                return tracing::debug!(%error, %peer, "a connection broke off in its login");
+            }
+            None => return end(wire, &stopped()).await,
+        };
+        drop(login);
+        // Only now, so that those who are not let in take no place from those who are.
         let Ok(_slot) = self.sessions.try_acquire() else {
             let refusal =
                 Refusal::new("53300", format!("there are {MAX_SESSIONS} sessions, which is as many as there may be"))
                     .with_hint("close others, or ask again later");
             return end(wire, &refusal).await;
-        };
-        let logging_in = log_in(&mut wire, &startup, |name| self.users.scram(name));
-        let logging_in = tokio::time::timeout(LOGIN_TIME, logging_in);
-        let principal = match self.stopping.run_until_cancelled(logging_in).await {
-            Some(Ok(Ok(principal))) => principal,
-            Some(Ok(Err(Failure::Refused(refusal)))) => {
-                tracing::info!(user = startup.user(), %peer, reason = refusal.message(), "a login was refused");
-                return end(wire, &refusal).await;
-            }
-            Some(Ok(Err(Failure::Gone(_))) | Err(_)) => return,
-            None => return end(wire, &stopped()).await,
         };
         wire.trust();
         let session = Session::new(wire, Arc::clone(&self.service), principal, &self.keys, &startup);

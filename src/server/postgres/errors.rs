@@ -80,6 +80,10 @@ impl Refusal {
         self.code == "08P01"
     }
 
+    pub(super) fn code(&self) -> &'static str {
+        self.code
+    }
+
     pub(super) fn message(&self) -> &str {
         &self.message
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! door.rs       a connection: TLS, cancel requests, how many there may be
 //! login.rs      who it is: SCRAM-SHA-256
+//! logins.rs     how many log in at a time, and for how long
 //! cancel.rs     the keys by which queries are cancelled
 //! wire.rs       bytes to whole messages, and bytes out
 //! message.rs    a client's messages
@@ -25,6 +26,7 @@ mod encode;
 mod errors;
 mod execute;
 mod login;
+mod logins;
 mod message;
 mod parameters;
 mod portal;

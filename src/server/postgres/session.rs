@@ -36,6 +36,9 @@ use crate::auth::Principal;
 use crate::query::{Dialect, Prepared};
 use crate::server::service::QueryService;
 
+/// Bytes of the SQL of a message, as at the other doors.
+const MAX_SQL: usize = 1024 * 1024;
+
 /// Prepared statements of a session.
 const MAX_STATEMENTS: usize = 1024;
 
@@ -97,6 +100,14 @@ impl Transaction {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a text that is too long, before anything is done with it.
+fn check_length(sql: &str) -> Result<(), Refusal> {
+    if sql.len() <= MAX_SQL {
+        return Ok(());
+    }
+    Err(Refusal::new("54000", format!("the query has {} bytes; at most {MAX_SQL} are read", sql.len())))
 }
 
 impl Session {
@@ -196,7 +207,9 @@ impl Session {
 
     /// Tells an error. What follows it up to the next Sync is skipped; a Query is over with it.
     async fn refuse(&mut self, refusal: &Refusal, extended: bool) -> Result<(), Failure> {
-        tracing::info!(reason = refusal.message(), "a statement was refused");
+        tracing::info!(sqlstate = refusal.code(), user = self.principal.name(), "a statement was refused");
+        // It may hold values of the client.
+        tracing::debug!(reason = refusal.message(), "why it was refused");
         self.wire.put(&refusal.error())?;
         self.transaction.fail();
         if extended {
@@ -230,6 +243,7 @@ impl Session {
 
     /// Every statement of a text in turn, up to the first that fails.
     async fn query(&mut self, text: &str) -> Result<(), Failure> {
+        check_length(text)?;
         let pieces = pieces(text);
         if pieces.is_empty() {
             self.wire.put(&EmptyQueryResponse::new())?;
@@ -245,6 +259,7 @@ impl Session {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: Vec<u32>) -> Result<(), Failure> {
+        check_length(sql)?;
         if !name.is_empty() {
             self.check_statement_name(&name)?;
             self.check_held(sql.len())?;

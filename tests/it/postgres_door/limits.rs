@@ -154,11 +154,15 @@ async fn statements_and_portals_are_bounded() {
     assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
     client.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(server.metric("telestrata_running_queries", "").await, 0.0);
-    let long = "x".repeat(3 << 20);
-    for number in 0..5 {
+    let long = "x".repeat(900 << 10);
+    for number in 0..18 {
         client.batch_execute(&format!("PREPARE p{number} AS SELECT '{long}'")).await.unwrap();
     }
     let error = client.batch_execute(&format!("PREPARE p AS SELECT '{long}'")).await.unwrap_err();
     assert_eq!(error.code(), Some(&SqlState::CONFIGURATION_LIMIT_EXCEEDED));
     client.batch_execute(&format!("DEALLOCATE p0; PREPARE p AS SELECT '{long}'; DISCARD ALL")).await.unwrap();
+    let error = client.batch_execute(&format!("SELECT '{}'", "x".repeat(1 << 20))).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::PROGRAM_LIMIT_EXCEEDED));
+    let error = client.batch_execute(&("PREPARE a AS ".repeat(50_000) + "SELECT 1")).await.unwrap_err();
+    assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
 }

@@ -1,5 +1,6 @@
 //! Who is let in, with psql and tokio-postgres: passwords, roles, TLS.
 
+use tokio::io::AsyncWriteExt;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
@@ -28,10 +29,10 @@ async fn a_password_lets_its_user_do_what_its_role_allows() {
         assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
     }
     for role in ["ingest", "maintain", "nothing"] {
-        let client = log_in(&server, &format!("{role}-user"), &password(role)).await.unwrap();
-        for refused in [client.query("SELECT 1", &[]).await.map(drop), client.batch_execute("SELECT 1").await] {
-            assert_eq!(refused.unwrap_err().code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{role}");
-        }
+        let Err(error) = log_in(&server, &format!("{role}-user"), &password(role)).await else {
+            panic!("{role} was let in")
+        };
+        assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{role}");
     }
     let mut said = Vec::new();
     for (user, password) in [("query-user", "wrong"), ("query-user", &*password("admin")), ("nobody", "wrong")] {
@@ -40,6 +41,27 @@ async fn a_password_lets_its_user_do_what_its_role_allows() {
         said.push(error.as_db_error().unwrap().message().replace(user, "NAME"));
     }
     assert!(said.iter().all(|message| *message == said[0]), "{said:?}");
+    for reason in ["forbidden", "unauthenticated"] {
+        let labels = format!("door=\"postgres\",reason=\"{reason}\"");
+        assert_eq!(server.metric("telestrata_refused_callers_total", &labels).await, 3.0, "{reason}");
+    }
+}
+
+/// Peers that begin to log in and fall silent, more than there may be sessions.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_log_in_keeps_nobody_out() {
+    let home = Home::new(&everyone());
+    let server = tokio::task::block_in_place(|| home.serve());
+    let mut silent = Vec::new();
+    for number in 0..300 {
+        let mut peer = tokio::net::TcpStream::connect(server.postgres()).await.unwrap();
+        if number % 2 == 0 {
+            peer.write_all(b"\0\0\0\x15\0\x03\0\0user\0nobody\0\0").await.unwrap();
+        }
+        silent.push(peer);
+    }
+    let client = log_in(&server, "query-user", &password("query")).await.unwrap();
+    assert_eq!(client.query_one("SELECT 1::int", &[]).await.unwrap().get::<_, i32>(0), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

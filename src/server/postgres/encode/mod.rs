@@ -15,4 +15,4 @@ mod rows;
 pub(super) use cells::Cells;
 pub(super) use numbers::{decimal_from_groups, parse_decimal};
 pub(super) use plain::plain_columns;
-pub(super) use rows::{encode_rows, put_length, put_value};
+pub(super) use rows::{encode_rows, put_value, put_whole};

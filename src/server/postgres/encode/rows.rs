@@ -25,15 +25,27 @@ pub(in super::super) fn encode_rows(
         if out.len() >= max_bytes {
             return Ok(row);
         }
-        let begin = out.len();
-        out.extend_from_slice(b"D\0\0\0\0");
-        out.extend_from_slice(&count.to_be_bytes());
-        for (index, cell) in cells.iter_mut().enumerate() {
-            put_value(cell, row, formats.of(index), out)?;
-        }
-        put_length(out, begin + 1)?;
+        put_whole(out, b'D', |out| {
+            out.extend_from_slice(&count.to_be_bytes());
+            for (index, cell) in cells.iter_mut().enumerate() {
+                put_value(cell, row, formats.of(index), out)?;
+            }
+            Ok(())
+        })?;
     }
     Ok(end)
+}
+
+/// Appends a message of a kind, whose body `write` appends: all of it, or nothing where that fails, so that an error
+/// may be told behind it.
+pub(in super::super) fn put_whole(
+    out: &mut Vec<u8>,
+    kind: u8,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
+    let begin = out.len();
+    out.extend_from_slice(&[kind, 0, 0, 0, 0]);
+    write(out).and_then(|()| put_length(out, begin + 1)).inspect_err(|_| out.truncate(begin))
 }
 
 /// Appends a value behind its length; NULL is a length of -1.
@@ -54,7 +66,7 @@ pub(in super::super) fn put_value(cell: &mut Cells<'_>, row: usize, format: Form
 }
 
 /// Fills in a message's length, which counts itself, at the place that was left for it.
-pub(in super::super) fn put_length(out: &mut [u8], place: usize) -> Result<()> {
+fn put_length(out: &mut [u8], place: usize) -> Result<()> {
     let length = length_of(out.len() - place)?;
     fill_in(out, place, length);
     Ok(())
@@ -67,5 +79,26 @@ fn length_of(bytes: usize) -> Result<i32> {
 fn fill_in(out: &mut [u8], place: usize, length: i32) {
     if let Some(four) = out.get_mut(place..place + 4) {
         four.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::Date32Array;
+
+    use super::*;
+
+    #[test]
+    fn of_a_row_with_a_value_that_cannot_be_said_nothing_is_appended() {
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![0, i32::MIN]));
+        let formats = Formats::from_codes(&[1]).unwrap();
+        let mut out = Vec::new();
+        encode_rows(&[Arc::clone(&days)], &formats, 0..1, usize::MAX, &mut out).unwrap();
+        let whole = out.clone();
+        out.clear();
+        assert!(encode_rows(&[days], &formats, 0..2, usize::MAX, &mut out).is_err());
+        assert_eq!(out, whole);
     }
 }
