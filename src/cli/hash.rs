@@ -6,17 +6,10 @@
 //! Standard output gets what belongs into the configuration file, so that it can be added there with `>>`; a new token
 //! goes to standard error.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::Args;
-use rustyline::completion::Completer;
-use rustyline::highlight::{CmdKind, Highlighter};
-use rustyline::hint::Hinter;
-use rustyline::history::MemHistory;
-use rustyline::validate::Validator;
-use rustyline::{ColorMode, Config, Editor, Helper};
 
 use super::Done;
 use super::say::say;
@@ -98,43 +91,12 @@ fn piped() -> Result<String> {
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// What is typed twice, unseen.
+/// What is typed twice, unseen. It is asked for on the terminal itself, since standard output may be a file.
 fn typed() -> Result<String> {
-    // The line editor does without its own echo only where it knows how to draw.
-    if std::env::var("TERM").is_ok_and(|term| ["dumb", "cons25", "emacs"].contains(&term.as_str())) {
-        return Err(Error::config("this terminal would show the password; give it on standard input instead"));
-    }
     let failed = |error| Error::config("the password can't be read from the terminal").with_source(error);
-    let config = Config::builder().color_mode(ColorMode::Forced).auto_add_history(false).build();
-    let mut editor = Editor::<Unseen, MemHistory>::with_history(config, MemHistory::new()).map_err(failed)?;
-    editor.set_helper(Some(Unseen));
-    let password = editor.readline("password: ").map_err(failed)?;
-    if editor.readline("again: ").map_err(failed)? != password {
+    let password = rpassword::prompt_password("password: ").map_err(failed)?;
+    if rpassword::prompt_password("again: ").map_err(failed)? != password {
         return Err(Error::config("these were two passwords; try again"));
     }
     Ok(password)
 }
-
-/// Shows nothing of what is typed.
-struct Unseen;
-
-impl Highlighter for Unseen {
-    fn highlight<'l>(&self, _: &'l str, _: usize) -> Cow<'l, str> {
-        Cow::Borrowed("")
-    }
-
-    fn highlight_char(&self, _: &str, _: usize, _: CmdKind) -> bool {
-        true
-    }
-}
-
-impl Completer for Unseen {
-    type Candidate = String;
-}
-
-impl Hinter for Unseen {
-    type Hint = String;
-}
-
-impl Validator for Unseen {}
-impl Helper for Unseen {}

@@ -6,6 +6,7 @@
 //! statement.rs        parsing, attr('k')
 //! described.rs        what there is to ask, and its columns
 //! dialect.rs          how tightly operators bind
+//! output_names.rs     columns of one name in a result
 //! functions/          the functions that SQL has beside DataFusion's
 //! file_reader.rs      how a scan reads files
 //! placeholders.rs     parameters that stand for lists, and their types
@@ -53,6 +54,7 @@ mod lookup_below;
 mod lookup_pushdown;
 mod macros;
 mod markers;
+mod output_names;
 mod pg_catalog;
 mod placeholders;
 mod provider;

@@ -9,7 +9,8 @@ use std::ops::ControlFlow;
 use datafusion::common::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Select, SelectItem, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query, Select, SelectItem, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -19,6 +20,7 @@ use super::asof_join::nest_asof_joins;
 use super::dialect::QueryDialect;
 use super::error::from_datafusion;
 use super::functions::columns_behind;
+use super::output_names::name_apart;
 use crate::error::{Error, Position, Result};
 use crate::model::promoted::AttributeMap;
 
@@ -45,9 +47,45 @@ pub(super) fn parse(sql: &str) -> Result<Statement> {
         return Err(Error::invalid("one statement at a time; send the others on their own"));
     }
     let mut statement = first;
+    refuse_unheeded(&mut statement)?;
     write_out_columns(&mut statement)?;
     nest(&mut statement);
+    name_apart(&mut statement);
     Ok(statement)
+}
+
+/// Refuses what is parsed and then heeded by nobody: a sample that is not taken, a lock that is not held.
+fn refuse_unheeded(statement: &mut Statement) -> Result<()> {
+    match statement {
+        Statement::Statement(statement) => match VisitMut::visit(statement.as_mut(), &mut Unheeded) {
+            ControlFlow::Break(what) => Err(Error::invalid(what)),
+            ControlFlow::Continue(()) => Ok(()),
+        },
+        Statement::Explain(explain) => refuse_unheeded(&mut explain.statement),
+        _ => Ok(()),
+    }
+}
+
+struct Unheeded;
+
+impl VisitorMut for Unheeded {
+    type Break = &'static str;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<&'static str> {
+        if query.locks.is_empty() {
+            return ControlFlow::Continue(());
+        }
+        ControlFlow::Break("FOR UPDATE and FOR SHARE are not done here: nothing is written, so nothing is locked")
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<&'static str> {
+        match table {
+            TableFactor::Table { sample: Some(_), .. } | TableFactor::Derived { sample: Some(_), .. } => {
+                ControlFlow::Break("TABLESAMPLE is not done here; take a sample by WHERE sample(trace_id, 0.01)")
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
 }
 
 /// The query of `EXPLAIN ESTIMATE query`, which asks what it would read, at the place that it has in the text.
@@ -220,6 +258,14 @@ mod tests {
     fn attr_is_given_its_maps(#[case] sql: &str, #[case] expected: &str) {
         let text = parse(sql).unwrap().to_string();
         assert!(text.contains(expected), "{text}");
+    }
+
+    #[rstest::rstest]
+    #[case("select 1 from logs tablesample system (1)", "TABLESAMPLE")]
+    #[case("select 1 from (select 1 from logs for update) as l", "FOR UPDATE")]
+    #[case("explain select 1 from logs for share", "FOR SHARE")]
+    fn what_nobody_would_heed_is_refused(#[case] sql: &str, #[case] named: &str) {
+        assert!(parse(sql).unwrap_err().to_string().contains(named));
     }
 
     #[rstest::rstest]

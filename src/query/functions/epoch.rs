@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, TimeUnit};
+use arrow::array::AsArray;
+use arrow::datatypes::{DataType, FieldRef, Float64Type, TimeUnit};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions::datetime::date_part;
 use datafusion::logical_expr::expr::ScalarFunction;
@@ -51,6 +52,32 @@ fn seconds_of(micros: i64) -> f64 {
     micros as f64 / 1_000_000_f64
 }
 
+fn is_epoch(part: &ScalarValue) -> bool {
+    let part = part.try_as_str().flatten();
+    part.is_some_and(|part| part.trim_matches(['\'', '"']).eq_ignore_ascii_case("epoch"))
+}
+
+/// The seconds of a duration, with their fraction.
+fn seconds_of_duration(elapsed: &ColumnarValue, unit: TimeUnit) -> Result<ColumnarValue> {
+    let a_second = match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e3,
+        TimeUnit::Microsecond => 1e6,
+        TimeUnit::Nanosecond => 1e9,
+    };
+    let counted = elapsed.cast_to(&DataType::Int64, None)?.cast_to(&DataType::Float64, None)?;
+    Ok(match counted {
+        ColumnarValue::Scalar(ScalarValue::Float64(seconds)) => {
+            ColumnarValue::Scalar(ScalarValue::Float64(seconds.map(|seconds| seconds / a_second)))
+        }
+        ColumnarValue::Scalar(other) => ColumnarValue::Scalar(other),
+        ColumnarValue::Array(seconds) => {
+            let seconds = seconds.as_primitive::<Float64Type>().unary::<_, Float64Type>(|seconds| seconds / a_second);
+            ColumnarValue::Array(Arc::new(seconds))
+        }
+    })
+}
+
 impl ScalarUDFImpl for DatePart {
     fn name(&self) -> &str {
         self.inner.name()
@@ -77,13 +104,19 @@ impl ScalarUDFImpl for DatePart {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let [ColumnarValue::Scalar(part), elapsed] = args.args.as_slice()
+            && is_epoch(part)
+            && let DataType::Duration(unit) = elapsed.data_type()
+        {
+            // DataFusion drops the fraction of a second.
+            return seconds_of_duration(elapsed, unit);
+        }
         self.inner.invoke_with_args(args)
     }
 
     fn preimage(&self, args: &[Expr], value: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
         let [part, time] = args else { return Ok(PreimageResult::None) };
-        let part = part.as_literal().and_then(|part| part.try_as_str().flatten());
-        if !part.is_some_and(|part| part.trim_matches(['\'', '"']).eq_ignore_ascii_case("epoch")) {
+        if !part.as_literal().is_some_and(is_epoch) {
             return self.inner.inner().preimage(args, value, info);
         }
         let DataType::Timestamp(TimeUnit::Microsecond, zone) = info.get_data_type(time)? else {
