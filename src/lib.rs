@@ -15,7 +15,7 @@
 //!         v
 //!    DataFusion: hot + cold as one table, views of sql/  query
 //!         |
-//!    CLI, HTTP                                           cli, server
+//!    CLI, HTTP, PostgreSQL, Flight SQL                   cli, server
 //! ```
 //!
 //! Dependencies point one way: `cli`, `server` -> `ingest`, `query` -> `buffer`, `wal`, `lake` -> `model`.
