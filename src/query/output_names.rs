@@ -1,9 +1,9 @@
-//! Columns of one name in a result: the second is `name_2`, as a join of `s.*, l.*` has it.
+//! Columns of one name in a result: the second is `name_2`, or the next that is free.
 //!
 //! DataFusion refuses them while it plans, and PostgreSQL's users write `time, time::date`. A cast has the name of what it
 //! casts.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{self, Expr, Ident, SelectItem, SetExpr};
@@ -36,19 +36,18 @@ fn of_items(items: &mut [SelectItem]) {
     if items.iter().any(|item| !matches!(item, SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. })) {
         return;
     }
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for item in items {
-        let name = match &*item {
-            SelectItem::UnnamedExpr(expr) => name_of(expr),
-            SelectItem::ExprWithAlias { alias, .. } => alias.value.clone(),
-            _ => continue,
-        };
-        let count = seen.entry(name.clone()).or_default();
-        *count += 1;
-        if *count == 1 {
+    let names: Vec<Vec<String>> = items.iter().map(path_of).collect();
+    let mut taken: HashSet<String> = names.iter().filter_map(|name| name.last().cloned()).collect();
+    let mut seen: HashSet<&[String]> = HashSet::new();
+    for (item, name) in items.iter_mut().zip(&names) {
+        if seen.insert(name) {
             continue;
         }
-        let apart = Ident::with_quote('"', format!("{name}_{count}"));
+        let short = name.last().map_or("", String::as_str);
+        let Some(free) = (2..).map(|number| format!("{short}_{number}")).find(|name| taken.insert(name.clone())) else {
+            return;
+        };
+        let apart = Ident::with_quote('"', free);
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias: apart };
@@ -59,13 +58,21 @@ fn of_items(items: &mut [SelectItem]) {
     }
 }
 
-/// The name that an expression's column has, as far as it can be another's.
-fn name_of(expr: &Expr) -> String {
+/// The name of an item's column, with that of its table.
+fn path_of(item: &SelectItem) -> Vec<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => path_of_expr(expr),
+        SelectItem::ExprWithAlias { alias, .. } => vec![alias.value.clone()],
+        _ => Vec::new(),
+    }
+}
+
+fn path_of_expr(expr: &Expr) -> Vec<String> {
     match expr {
-        Expr::Identifier(name) => name.value.clone(),
-        Expr::CompoundIdentifier(names) => names.last().map_or_else(String::new, |name| name.value.clone()),
-        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_of(expr),
-        other => other.to_string(),
+        Expr::Identifier(name) => vec![name.value.clone()],
+        Expr::CompoundIdentifier(names) => names.iter().map(|name| name.value.clone()).collect(),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => path_of_expr(expr),
+        other => vec![other.to_string()],
     }
 }
 
@@ -76,7 +83,9 @@ mod tests {
     #[rstest::rstest]
     #[case("SELECT time, time::date FROM logs", "SELECT time, time::date AS \"time_2\" FROM logs")]
     #[case("SELECT 1 AS a, 2 AS a, 3 AS a", "SELECT 1 AS a, 2 AS \"a_2\", 3 AS \"a_3\"")]
-    #[case("SELECT s.name, l.name FROM s, l", "SELECT s.name, l.name AS \"name_2\" FROM s, l")]
+    #[case("SELECT s.name, l.name FROM s, l", "SELECT s.name, l.name FROM s, l")]
+    #[case("SELECT s.name, s.name::text FROM s", "SELECT s.name, s.name::text AS \"name_2\" FROM s")]
+    #[case("SELECT 1 AS a, 2 AS a_2, 3 AS a", "SELECT 1 AS a, 2 AS a_2, 3 AS \"a_3\"")]
     #[case("SELECT count(*), count(*)::text", "SELECT count(*), count(*)::text AS \"count(*)_2\"")]
     #[case("SELECT a, b FROM t", "SELECT a, b FROM t")]
     #[case("SELECT *, a FROM t", "SELECT *, a FROM t")]
