@@ -524,14 +524,17 @@ async fn what_config_hash_prints_is_what_the_configuration_takes() {
 #[test]
 fn a_terminal_does_not_show_the_password() {
     // A pseudo-terminal shows what is typed unless the program says otherwise.
-    let person = "import os, pty, sys\n\
+    let person = "import os, pty, sys, termios\n\
         pid, terminal = pty.fork()\n\
-        if pid == 0: os.execvp(sys.argv[1], [sys.argv[1], 'config', 'hash'])\n\
+        if pid == 0:\n\
+        \x20   os.dup2(os.open(sys.argv[3], os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)\n\
+        \x20   os.execvp(sys.argv[1], [sys.argv[1], 'config', 'hash'])\n\
         shown = b''\n\
         def until(text):\n\
         \x20   global shown\n\
         \x20   start = len(shown)\n\
         \x20   while text not in shown[start:]: shown += os.read(terminal, 1024)\n\
+        \x20   while termios.tcgetattr(terminal)[3] & termios.ECHO: pass\n\
         until(b'password: ')\n\
         os.write(terminal, b'correct horse\\r')\n\
         until(b'again: ')\n\
@@ -544,13 +547,19 @@ fn a_terminal_does_not_show_the_password() {
         except OSError: pass\n\
         sys.stdout.buffer.write(shown)\n\
         sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("added.toml");
     let type_twice = |again: &str| {
         let binary = env!("CARGO_BIN_EXE_telestrata");
-        Command::new("python3").args(["-c", person, binary, again]).env("TERM", "xterm").output().unwrap()
+        let mut command = Command::new("python3");
+        command.args(["-c", person, binary, again]).arg(&file).env("TERM", "xterm").output().unwrap()
     };
     let output = type_twice("correct horse");
     let shown = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success() && shown.contains("scram = \"SCRAM-SHA-256$"), "{output:?}");
+    // The file gets the entry and nothing of the talk on the terminal.
+    let added = std::fs::read_to_string(&file).unwrap();
+    assert!(output.status.success() && shown.contains("password: "), "{output:?}");
+    assert!(added.starts_with("scram = \"SCRAM-SHA-256$") && added.lines().count() == 1, "{added:?}");
     assert!(!shown.contains("correct") && !shown.contains("horse"), "{shown}");
     let output = type_twice("correct hors");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
