@@ -82,7 +82,7 @@ async fn files_and_history_are_what_is_in_the_lake() {
     assert_eq!(server.number("select cast(sum(row_count) as bigint) from system.files").await, 12);
     assert_eq!(server.number("select count(*) from logs").await, 20);
 
-    let history = server.sql("select table_name, version, operation, engine_info like 'delta-rs%' as engine, files_added, files_removed, rows_added, bytes_added > 0 as bytes, bytes_removed, data_change, cardinality(transactions) as txns from system.history where table_name = 'logs'").await;
+    let history = server.sql("select table_name, version, operation, engine_info like 'delta-rs%' as engine, files_added, files_removed, rows_added, bytes_added > 0 as bytes, bytes_removed, data_change, cardinality(transactions) as txns from system.history where table_name = 'logs' order by version desc").await;
     let line = |version, operation: &str, files, rows, change| {
         json!({
             "table_name": "logs", "version": version, "operation": operation, "engine": true, "files_added": files,
