@@ -24,7 +24,9 @@
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
 //! store_file.rs   a stored Parquet file, read by ranges
+//! instant.rs      instants in JSON
 //! readme.rs       the note for people at the lake's root
+//! writers.rs      who writes it now
 //! ```
 
 mod cloud_store;
@@ -33,6 +35,7 @@ mod derived;
 mod file_rows;
 mod files;
 mod history;
+pub(crate) mod instant;
 mod local_store;
 mod location;
 mod log_state;
@@ -48,6 +51,7 @@ mod upload;
 mod whole_objects;
 mod whole_reads;
 mod write;
+mod writers;
 
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
@@ -66,3 +70,4 @@ pub use table::{AppendTxn, LakeTable, TableSnapshot};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};
 pub(crate) use write::{Place, remove as remove_staged, write_sorted_rows};
+pub use writers::{Registration, SILENT_AFTER, Writer, WriterCard, WriterKind, live_writers, writers};
