@@ -337,6 +337,9 @@ fn summary(outcome: &ImportOutcome, place: &str, took: Duration, rejects: Option
         let Some(counts) = outcome.signals.get(signal.table()) else { continue };
         let rejected: u64 = counts.rejected.values().sum();
         _ = writeln!(text, "{:<10}{:>12}{:>12}", signal.table(), counts.stored, rejected);
+        if counts.erased > 0 {
+            _ = writeln!(text, "{:<10}  {} more are erased (`telestrata erase list`)", "", counts.erased);
+        }
         if counts.already > 0 {
             _ = writeln!(text, "{:<10}  {} more were stored by an import that was stopped", "", counts.already);
         }

@@ -169,7 +169,16 @@ impl LocalServer {
             config: config.described.clone(),
         };
         match server::start(Arc::clone(&store), engine, settings).await {
-            Ok(running) => Ok(Self { store, running, _queries: queries }),
+            Ok(running) => {
+                if let Some(address) = running.addresses().http {
+                    let scheme = if config.tls.is_some() { "https" } else { "http" };
+                    // Only a hint for people; the next heartbeat gives it too.
+                    if let Err(error) = store.registration().has_door(format!("{scheme}://{address}")).await {
+                        tracing::info!(%error, "the lake does not know this server's HTTP door yet");
+                    }
+                }
+                Ok(Self { store, running, _queries: queries })
+            }
             Err(error) => store.close().await.and(Err(error)),
         }
     }

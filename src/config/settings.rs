@@ -193,6 +193,7 @@ impl Config {
             max_hot_bytes,
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
+            held: None,
         };
         let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
         if target_bytes < 1 << 20 {

@@ -96,7 +96,7 @@ impl Writer {
         let host = host.as_deref().unwrap_or("a machine without a name");
         let ago = (now - self.last_heard).num_seconds().max(0);
         let door = http.as_ref().map_or_else(String::new, |http| format!(", {http}"));
-        format!("{kind} {writer} (process {pid} on {host}{door}; last heard {ago}s ago)")
+        format!("{kind} {writer} (process {pid} on {host}{door}, heard {ago}s ago)")
     }
 }
 
@@ -217,6 +217,11 @@ impl Registration {
         let news = card.as_mut().filter(|card| card.erasures < erasures).map(|card| card.erasures = erasures);
         drop(card);
         if news.is_some() { self.shared.put().await } else { Ok(()) }
+    }
+
+    /// What it says now; `None` once it is taken away.
+    pub async fn card(&self) -> Option<WriterCard> {
+        self.shared.card.lock().await.clone()
     }
 
     /// Takes the card away: the writer's last commit is done.
