@@ -15,11 +15,11 @@ use crate::model::signal::Signal;
 
 /// Which rows are held, whoever wants them gone.
 pub trait Held: fmt::Debug + Send + Sync {
-    /// Tells it of rows of a signal with the contract's columns.
+    /// Tells it of rows of a signal with the contract's columns; `None` where none is.
     ///
     /// # Errors
     /// What evaluating a hold met.
-    fn held(&self, signal: Signal, batch: &RecordBatch) -> Result<BooleanArray>;
+    fn held(&self, signal: Signal, batch: &RecordBatch) -> Result<Option<Vec<bool>>>;
 }
 
 /// Rows that were let through.
@@ -73,11 +73,9 @@ impl StandingErasures {
     /// What evaluating a hold met.
     pub fn sift(&self, set: &ErasureSet, signal: Signal, batch: RecordBatch) -> Result<Sifted> {
         let Some(mut erased) = set.erased(&batch) else { return Ok(Sifted { batch, erased: 0 }) };
-        if let Some(held) = &self.held {
-            let held = held.held(signal, &batch)?;
-            for (erased, held) in erased.iter_mut().zip(held.iter()) {
-                *erased &= held != Some(true);
-            }
+        let held = self.held.as_ref().map_or(Ok(None), |held| held.held(signal, &batch))?;
+        for (erased, held) in erased.iter_mut().zip(held.into_iter().flatten()) {
+            *erased &= !held;
         }
         let kept: BooleanArray = erased.iter().map(|erased| Some(!erased)).collect();
         let rows = filter_record_batch(&batch, &kept)

@@ -3,6 +3,8 @@
 //! ```text
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
+//! erase/       rows that a person wants gone
+//! hold.rs      rows that nobody lets go
 //! run.rs       which files are a run, read off their names
 //! merge.rs     sorted files to sorted files, through a sieve
 //! sieve.rs     what a rewrite does with rows
@@ -14,6 +16,8 @@
 
 mod check;
 mod compact;
+mod erase;
+mod hold;
 mod ledger;
 mod merge;
 mod progress;
@@ -26,6 +30,11 @@ pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
 pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use erase::{
+    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
+    Remainder, TableErasure,
+};
+pub use hold::{Hold, Holds};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
