@@ -17,6 +17,7 @@
 //! written, and the rows in memory.
 
 mod around;
+mod body;
 mod eraser;
 mod remains;
 mod report;
