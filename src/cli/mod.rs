@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 partly done.
 
 mod args;
+mod background;
 mod arrow_answer;
 mod check;
 mod compact;

@@ -59,7 +59,7 @@ use super::scan_report::ScanReports;
 use super::sql_objects::{SqlObject, SqlObjects};
 use super::statement::{estimated, parse};
 use super::suggest::{Names, known_promoted};
-use super::system::{SYSTEM_SCHEMA, SystemTables};
+use super::system::{JobRows, SYSTEM_SCHEMA, SystemTables};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
@@ -269,6 +269,11 @@ impl QueryEngine {
         let catalogue = PgCatalog::default();
         let planner = Planner { root, stores, index, objects, system, state, catalogue };
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
+    }
+
+    /// Fills `system.jobs` from now on. A second call is without effect.
+    pub fn show_jobs(&self, rows: JobRows) {
+        self.planner.system.jobs().tell(rows);
     }
 
     /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.

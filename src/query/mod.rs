@@ -81,4 +81,4 @@ pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use row_filter::{RowFilter, RowFilters};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
-pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};
+pub use system::{JobRow, JobRows, SYSTEM_SCHEMA, SystemColumn, SystemTable};
