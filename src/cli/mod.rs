@@ -3,8 +3,8 @@
 //! Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 partly done.
 
 mod args;
-mod background;
 mod arrow_answer;
+mod background;
 mod check;
 mod compact;
 mod completions;

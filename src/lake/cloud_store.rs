@@ -93,10 +93,11 @@ pub(super) fn cloud_store(
         _ => return None,
     };
     let failed = |error| Error::config(format!("lake root `{url}`: no client can be made")).with_source(error);
-    Some(client.map_err(failed).map(|client| CloudStore {
-        inner: Arc::new(LimitStore::new(client, access.max_requests)),
-        requests,
-    }))
+    Some(
+        client
+            .map_err(failed)
+            .map(|client| CloudStore { inner: Arc::new(LimitStore::new(client, access.max_requests)), requests }),
+    )
 }
 
 fn s3(url: &Url, access: &CloudAccess) -> Result<Arc<dyn ObjectStore>> {

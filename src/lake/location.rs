@@ -58,7 +58,12 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self { url, store: Arc::new(DurableLocalStore::default()), requests: StoreRequests::default(), access: None })
+        Ok(Self {
+            url,
+            store: Arc::new(DurableLocalStore::default()),
+            requests: StoreRequests::default(),
+            access: None,
+        })
     }
 
     fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {

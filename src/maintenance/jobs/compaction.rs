@@ -150,6 +150,10 @@ impl Job for CompactionJob {
                 break;
             }
             let report = compactor.compact_date(&mut snapshot, &date, today).await;
+            if context.stop.is_cancelled() {
+                // What failed then, failed because of it.
+                return Ok(outcome);
+            }
             self.note(&report, &mut outcome);
             without_store = if report.error_kind == Some(ErrorKind::Unavailable) { without_store + 1 } else { 0 };
             if without_store == DATES_WITHOUT_STORE {

@@ -52,7 +52,8 @@ impl JobStates {
 impl JobState {
     fn row(&self) -> JobRow {
         let shown = self.lock();
-        let phase = Some(shown.progress.current_phase()).filter(|phase| shown.row.state == RUNNING && !phase.is_empty());
+        let phase =
+            Some(shown.progress.current_phase()).filter(|phase| shown.row.state == RUNNING && !phase.is_empty());
         JobRow {
             phase,
             rows: shown.progress.rows(),

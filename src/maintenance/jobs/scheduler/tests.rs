@@ -132,7 +132,10 @@ async fn a_job_that_fails_or_panics_is_tried_again_and_stops_no_other() {
     tried.background.stop().await;
     let text = tried.metrics.encode();
     assert!(text.contains(r#"telestrata_job_failures_total{job="compaction",table="logs"} 0"#), "{text}");
-    assert!(text.contains(r#"telestrata_job_last_success_timestamp_seconds{job="compaction",table="logs"} 1"#), "{text}");
+    assert!(
+        text.contains(r#"telestrata_job_last_success_timestamp_seconds{job="compaction",table="logs"} 1"#),
+        "{text}"
+    );
     assert!(!text.contains(r#"telestrata_job_last_success_timestamp_seconds{job="retention""#), "{text}");
     assert_eq!(tried.row(JobKind::Compaction).state, "stopped");
 }
