@@ -54,6 +54,18 @@ pub const KEYS: &[Key] = &[
         "unflushed bytes in the write-ahead log at which requests are told to wait",
     ),
     key("compaction.target_bytes", r#""512 MiB""#, "bytes of the files that small ones are merged into"),
+    key("maintenance.enabled", "true", "whether the server compacts and cleans up its lake by itself"),
+    key(
+        "maintenance.cpu_threads",
+        "",
+        "threads that compute for that, beside one that encodes; default: half of the machine's cores",
+    ),
+    key(
+        "maintenance.io_bytes_per_second",
+        r#""100 MiB""#,
+        "bytes a second that it reads from the lake and writes to it, together, or unlimited",
+    ),
+    key("maintenance.interval", r#""30s""#, "how often it is looked for files to merge"),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

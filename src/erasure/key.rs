@@ -4,7 +4,7 @@
 //! not the key learns nothing, not even whether a guess is right. Who reads the lake has both, and can try guesses:
 //! `docs/decisions/0017-erasure.md`.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use object_store::path::Path;
@@ -12,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions};
 
 use crate::auth::random;
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::ids::hex;
 
 /// The key's object, below the folder of the erasures.
 const NAME: &str = "key";
@@ -71,13 +72,6 @@ impl Key {
         hash.update(value.as_bytes());
         hash.finalize()
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn unhex(text: &str) -> Option<[u8; KEY_BYTES]> {

@@ -5,6 +5,7 @@
 //! compact/     small files into large ones
 //! erase/       rows that a person wants gone
 //! hold.rs      rows that nobody lets go
+//! jobs/        what a server does by itself: when, with how much, and how it went
 //! run.rs       which files are a run, read off their names
 //! merge.rs     sorted files to sorted files, through a sieve
 //! sieve.rs     what a rewrite does with rows
@@ -18,6 +19,7 @@ mod check;
 mod compact;
 mod erase;
 mod hold;
+mod jobs;
 mod ledger;
 mod merge;
 mod progress;
@@ -29,12 +31,13 @@ mod sieve;
 pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
-pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use compact::{CompactionSettings, Compactor, DateReport, Pending};
 pub use erase::{
     Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
     Remainder, TableErasure,
 };
 pub use hold::{Hold, Holds};
+pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
