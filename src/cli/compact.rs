@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::lake::LakeTable;
 use crate::maintenance::{Compactor, DateReport};
 use crate::model::signal::Signal;
+use crate::trace_index::{INDEXER_SHARE, catch_up};
 
 #[derive(Debug, Args)]
 pub(super) struct Compact {
@@ -47,6 +48,10 @@ impl Compact {
             let done = compactor.run(today, |report| bar.set_message(format!("{signal} {}", report.date))).await;
             bar.finish_and_clear();
             reports.extend(done?);
+        }
+        // Ids are looked for in every new file until the index has it.
+        if let Err(error) = catch_up(&config.lake, config.ingest.max_hot_bytes / INDEXER_SHARE).await {
+            tracing::warn!(%error, "the trace index was not brought up to the tables; the next compaction or server does it");
         }
         self.tell(&reports)?;
         let failed = reports.iter().any(|report| report.error.is_some());

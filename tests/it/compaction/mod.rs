@@ -1,5 +1,7 @@
 //! Compaction: the same rows in fewer, larger, sorted files, whoever else writes meanwhile.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::process::Output;
 use std::sync::Arc;
