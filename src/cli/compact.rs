@@ -80,9 +80,6 @@ impl Compact {
             if let Some(error) = &report.error {
                 _ = writeln!(text, "  failed: {error}");
             }
-            for file in &report.unsorted {
-                _ = writeln!(text, "  left alone: {file}, which does not say that it is sorted");
-            }
             if report.overtaken > 0 {
                 _ = writeln!(text, "  given up: {} merges, another writer was first", report.overtaken);
             }

@@ -4,7 +4,8 @@
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
 //! run.rs       which files are a run, read off their names
-//! merge.rs     sorted files to sorted files, through a sieve
+//! merge.rs     files to sorted files, through a sieve
+//! external_sort.rs  rows that nobody has sorted
 //! sieve.rs     what a rewrite does with rows
 //! proof.rs     the proof that a rewrite kept every row that it should
 //! rewriter.rs  merge, prove, commit
@@ -14,6 +15,7 @@
 
 mod check;
 mod compact;
+mod external_sort;
 mod ledger;
 mod merge;
 mod progress;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ledger::LedgerEntry;
-use super::merge::{Merged, MergedFiles, Output, merge, proof_of};
+use super::merge::{MergedFiles, Output, merge, proof_of};
 use super::progress::Progress;
 use super::proof::Proof;
 use super::run::{Mark, Run};
@@ -26,6 +26,8 @@ pub struct Rewriter {
     pub table: LakeTable,
     /// Bytes of a large file.
     pub target_bytes: u64,
+    /// Bytes that sorting another engine's files may have in memory.
+    pub memory: u64,
     /// Who does it, and why.
     pub entry: LedgerEntry,
     /// Told of what is done.
@@ -41,8 +43,6 @@ pub enum Rewrote {
     Unchanged(Counts),
     /// Nothing: another was first, and the files are not what they were. The snapshot is the newest one now.
     Overtaken,
-    /// Nothing: this file does not say that it is sorted.
-    Unsorted(String),
 }
 
 /// What a rewrite took out and put in.
@@ -94,11 +94,11 @@ impl Rewriter {
             date,
             rows_a_file: rows_a_file(runs, self.target_bytes),
             lanes: lanes.to_vec(),
+            memory: self.memory,
             progress: self.progress.clone(),
         };
         let merged = match merge(self.table.store(), self.table.signal(), runs, &output, sieve).await {
-            Ok(Merged::Files(merged)) => merged,
-            Ok(Merged::Unsorted(path)) => return Ok(Rewrote::Unsorted(path)),
+            Ok(merged) => merged,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // Its files went away meanwhile: the newest version has others.
                 let newest = self.table.refresh(snapshot).await?;

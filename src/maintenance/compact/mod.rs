@@ -11,7 +11,7 @@
 
 mod plan;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -65,8 +65,6 @@ pub struct DateReport {
     pub rows_rewritten: u64,
     /// Merges that were given up because another writer was first; their files are left for vacuum.
     pub overtaken: u64,
-    /// Files that were left alone, since they do not say that they are sorted: another engine wrote them.
-    pub unsorted: Vec<String>,
     /// Why the date was not done to its end.
     pub error: Option<String>,
 }
@@ -77,8 +75,8 @@ const MAX_OVERTAKEN: u64 = 5;
 impl Compactor {
     /// A compactor of a table, in the name of who is in the entry.
     pub const fn new(table: LakeTable, settings: CompactionSettings, entry: LedgerEntry, progress: Progress) -> Self {
-        let target_bytes = settings.target_bytes;
-        Self { rewriter: Rewriter { table, target_bytes, entry, progress }, settings }
+        let CompactionSettings { target_bytes, memory } = settings;
+        Self { rewriter: Rewriter { table, target_bytes, memory: memory / 2, entry, progress }, settings }
     }
 
     /// Merges until there is nothing left to merge; a day before `today` is over. Answers what was done, date by date;
@@ -104,7 +102,7 @@ impl Compactor {
             let after = of_date(&snapshot, &date);
             report.files_after = after.len() as u64;
             report.bytes_after = after.iter().map(|file| file.size).sum();
-            if report.merges > 0 || report.overtaken > 0 || report.error.is_some() || !report.unsorted.is_empty() {
+            if report.merges > 0 || report.overtaken > 0 || report.error.is_some() {
                 done(&report);
                 reports.push(report);
             }
@@ -121,11 +119,9 @@ impl Compactor {
     ) -> Result<()> {
         let is_over = date.parse::<NaiveDate>().is_ok_and(|date| date < today);
         let bounds = Bounds { target: self.settings.target_bytes, memory: self.settings.memory };
-        let mut left_alone: HashSet<String> = HashSet::new();
         while report.overtaken < MAX_OVERTAKEN {
             let files = of_date(snapshot, date);
-            let mergeable = runs(files.iter().filter(|file| !left_alone.contains(&file.path)));
-            let Some((mark, chosen)) = next_merge(mergeable, is_over, bounds) else { break };
+            let Some((mark, chosen)) = next_merge(runs(files.iter()), is_over, bounds) else { break };
             self.rewriter.progress.phase(format!("{} {date}: merging {} runs", report.table, chosen.len()));
             match self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await? {
                 Rewrote::Done(counts) | Rewrote::Unchanged(counts) => {
@@ -134,10 +130,6 @@ impl Compactor {
                     report.rows_rewritten += counts.rows_before;
                 }
                 Rewrote::Overtaken => report.overtaken += 1,
-                Rewrote::Unsorted(path) => {
-                    report.unsorted.push(path.clone());
-                    left_alone.insert(path);
-                }
             }
         }
         Ok(())
