@@ -12,7 +12,7 @@ use super::say::say;
 use super::user::user_name;
 use crate::error::{Error, Result};
 use crate::lake::LakeTable;
-use crate::maintenance::{Compactor, DateReport, JobKind, LedgerEntry, Progress};
+use crate::maintenance::{CompactionSettings, Compactor, DateReport, JobKind, LedgerEntry, Progress};
 use crate::model::signal::Signal;
 use crate::trace_index::{INDEXER_SHARE, catch_up};
 
@@ -24,6 +24,11 @@ pub(super) struct Compact {
     /// This table only: logs, spans or metrics
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
+
+    /// Write past dates anew that lack a column promoted since, or, where compaction.dedup_* says exact, still have their
+    /// duplicates; once, also where a date is one run already
+    #[arg(long)]
+    renew: bool,
 
     /// Print JSON, an object for each date of which something was done
     #[arg(long)]
@@ -48,7 +53,7 @@ impl Compact {
             bar.enable_steady_tick(std::time::Duration::from_millis(100));
             let compactor = Compactor::new(
                 LakeTable::new(&config.lake, signal)?,
-                config.compaction,
+                CompactionSettings { renew: self.renew, ..config.compaction },
                 entry.clone(),
                 Progress::default(),
             );
@@ -79,6 +84,9 @@ impl Compact {
             _ = writeln!(text, "{table} {date}: {files_before} files to {files_after}, {before} to {after}");
             if let Some(error) = &report.error {
                 _ = writeln!(text, "  failed: {error}");
+            }
+            if report.duplicates_dropped > 0 {
+                _ = writeln!(text, "  dropped: {} exact duplicates", report.duplicates_dropped);
             }
             if report.overtaken > 0 {
                 _ = writeln!(text, "  given up: {} merges, another writer was first", report.overtaken);

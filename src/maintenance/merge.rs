@@ -36,7 +36,7 @@ use super::proof::{Proof, Prover};
 use super::run::{FileName, Mark, Run};
 use super::sieve::Sieve;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, LiveFile, Place, file_rows, is_sorted, remove_staged, write_sorted_rows};
+use crate::lake::{DataFile, FileFooter, LiveFile, Place, file_rows, remove_staged, write_sorted_rows};
 use crate::model::contract::{PARTITION, sort_order};
 use crate::model::promoted::Promoted;
 use crate::model::schema::contract_schema;
@@ -92,7 +92,7 @@ pub(super) async fn merge(
 ) -> Result<MergedFiles> {
     let mut lanes = Vec::with_capacity(output.lanes.len());
     for mark in &output.lanes {
-        lanes.push(Lane::new(store, signal, output, *mark)?);
+        lanes.push(Lane::new(store, signal, output, *mark, sieve.footer())?);
     }
     let outcome = merge_into(store, signal, runs, output, sieve, &mut lanes).await;
     if outcome.is_err() {
@@ -132,24 +132,33 @@ async fn merge_into(
     }
     let provers = inputs.provers;
     let mut merged = merged(signal, &order, streams)?;
-    let keeps_all = sieve.keeps_all();
     while let Some(batch) = merged.next().await {
         let sifted = sieve.sift(batch.map_err(own)?)?;
-        if sifted.len() != lanes.len() {
-            return Err(Error::internal(format!("a sieve of {} lanes gave {}", lanes.len(), sifted.len())));
-        }
-        for (lane, rows) in lanes.iter_mut().zip(sifted) {
-            if !keeps_all {
-                lane.prover.add(&rows)?;
-            }
-            lane.give(rows).await?;
-        }
+        give(lanes, sifted, sieve.keeps_all()).await?;
+    }
+    let held_back = sieve.finish()?;
+    if !held_back.is_empty() {
+        give(lanes, held_back, sieve.keeps_all()).await?;
     }
     for lane in lanes {
         lane.finish().await?;
     }
     let proofs = provers.iter().map(|prover| prover.lock().unwrap_or_else(PoisonError::into_inner).proof());
     Ok(proofs.fold(Proof::default(), Proof::and))
+}
+
+/// Hands each lane its rows.
+async fn give(lanes: &mut [Lane], sifted: Vec<RecordBatch>, keeps_all: bool) -> Result<()> {
+    if sifted.len() != lanes.len() {
+        return Err(Error::internal(format!("a sieve of {} lanes gave {}", lanes.len(), sifted.len())));
+    }
+    for (lane, rows) in lanes.iter_mut().zip(sifted) {
+        if !keeps_all {
+            lane.prover.add(&rows)?;
+        }
+        lane.give(rows).await?;
+    }
+    Ok(())
 }
 
 /// The files of each run, and those of all of them that do not say that they are sorted.
@@ -162,7 +171,8 @@ async fn told_apart(
     for run in runs {
         let mut of_run = Vec::with_capacity(run.files.len());
         for file in &run.files {
-            let files = if is_sorted(store, signal, file).await? { &mut of_run } else { &mut unsorted };
+            let is_sorted = FileFooter::read(store, file).await?.is_sorted(signal);
+            let files = if is_sorted { &mut of_run } else { &mut unsorted };
             files.push(Arc::clone(file));
         }
         if !of_run.is_empty() {
@@ -214,7 +224,13 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(store: &Arc<dyn ObjectStore>, signal: Signal, output: &Output, mark: Mark) -> Result<Self> {
+    fn new(
+        store: &Arc<dyn ObjectStore>,
+        signal: Signal,
+        output: &Output,
+        mark: Mark,
+        footer: Vec<(&'static str, &'static str)>,
+    ) -> Result<Self> {
         let start = Start {
             store: Arc::clone(store),
             signal,
@@ -223,6 +239,7 @@ impl Lane {
             rows: usize::try_from(output.rows_a_file).unwrap_or(usize::MAX),
             run: uuid::Uuid::now_v7(),
             mark,
+            footer,
         };
         let (cutter, prover) = (Cutter::new(signal, output.rows_a_file)?, Prover::new(signal)?);
         Ok(Self { start, cutter, prover, open: None, files: Vec::new() })
@@ -390,6 +407,7 @@ struct Start {
     rows: usize,
     run: uuid::Uuid,
     mark: Mark,
+    footer: Vec<(&'static str, &'static str)>,
 }
 
 impl Start {
@@ -399,6 +417,7 @@ impl Start {
             path: FileName::path(&format!("{PARTITION}={}", self.date), self.run, number, self.mark),
             date: self.date.clone(),
             rows: self.rows,
+            footer: self.footer.clone(),
         };
         let (store, signal, promoted) = (Arc::clone(&self.store), self.signal, self.promoted.clone());
         let writing = tokio::spawn(async move { write_sorted_rows(&store, signal, &promoted, place, receiver).await });

@@ -27,7 +27,7 @@ mod sieve;
 pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
-pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use compact::{CompactionSettings, Compactor, DateReport, Dedup};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};

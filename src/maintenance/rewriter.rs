@@ -121,7 +121,7 @@ impl Rewriter {
             removed: &removed,
             added: &merged.files,
             data_change: merged.passed != merged.read,
-            info: &self.info(&counts, Some((merged.read, merged.passed))),
+            info: &self.info(&counts, Some((merged.read, merged.passed)), &sieve.counts()),
         };
         self.commit(snapshot, rewrite, counts).await
     }
@@ -133,7 +133,7 @@ impl Rewriter {
     pub async fn remove(&self, snapshot: &mut TableSnapshot, files: &[Arc<LiveFile>]) -> Result<Rewrote> {
         let rows = files.iter().map(|file| file.rows.unwrap_or(0)).sum();
         let counts = counts(files, &[], rows, 0, snapshot.version());
-        let rewrite = Rewrite { removed: files, added: &[], data_change: true, info: &self.info(&counts, None) };
+        let rewrite = Rewrite { removed: files, added: &[], data_change: true, info: &self.info(&counts, None, &[]) };
         self.commit(snapshot, rewrite, counts).await
     }
 
@@ -149,7 +149,7 @@ impl Rewriter {
     ) -> Result<Rewrote> {
         let rows = files.iter().map(|file| file.rows.unwrap_or(0)).sum();
         let counts = counts(files, copies, rows, rows, snapshot.version());
-        let rewrite = Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None) };
+        let rewrite = Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None, &[]) };
         self.commit(snapshot, rewrite, counts).await
     }
 
@@ -206,7 +206,12 @@ impl Rewriter {
     }
 
     /// What the commit says of itself.
-    fn info(&self, counts: &Counts, proof: Option<(Proof, Proof)>) -> Map<String, Value> {
+    fn info(
+        &self,
+        counts: &Counts,
+        proof: Option<(Proof, Proof)>,
+        of_sieve: &[(&'static str, u64)],
+    ) -> Map<String, Value> {
         let mut metrics = Map::from_iter([
             ("numRows".to_owned(), json!(counts.rows_after)),
             ("numRemovedRows".to_owned(), json!(counts.rows_before.saturating_sub(counts.rows_after))),
@@ -215,6 +220,7 @@ impl Rewriter {
             ("numRemovedBytes".to_owned(), json!(counts.bytes_before)),
             ("numAddedBytes".to_owned(), json!(counts.bytes_after)),
         ]);
+        metrics.extend(of_sieve.iter().map(|(name, count)| ((*name).to_owned(), json!(count))));
         if let Some((read, passed)) = proof {
             metrics.insert("checksumBefore".to_owned(), json!(format!("{:032x}", read.sum)));
             metrics.insert("checksumAfter".to_owned(), json!(format!("{:032x}", passed.sum)));

@@ -10,20 +10,20 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
-use object_store::{ObjectStore, ObjectStoreExt as _};
+use object_store::ObjectStore;
 use telestrata::buffer::TableState;
 use telestrata::error::Result;
 use telestrata::ingest::{IngestRequest, Store};
 use telestrata::lake::{LakeRoot, LakeTable, TableSnapshot};
-use telestrata::maintenance::{CompactionSettings, Compactor, DateReport};
+use telestrata::maintenance::{Compactor, DateReport, JobKind, LedgerEntry, Progress};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::{Encoding, Signal};
 use telestrata::query::Pinned;
 use telestrata::wal::WalSeq;
 use url::Url;
 
-use super::DAY;
-use crate::support::fault_run::{engine, numbers, settings};
+use super::{DAY, settings};
+use crate::support::fault_run::{self, engine, numbers};
 use crate::support::fault_store::{Fault, FaultStore, Plan};
 use crate::support::logs::numbered_logs;
 
@@ -54,7 +54,7 @@ fn root(store: Arc<dyn ObjectStore>) -> LakeRoot {
 async fn filled() -> Arc<InMemory> {
     let base = Arc::new(InMemory::new());
     let wal = tempfile::tempdir().unwrap();
-    let settings = settings(wal.path().join("wal"), Duration::from_secs(3600), Vec::new());
+    let settings = fault_run::settings(wal.path().join("wal"), Duration::from_secs(3600), Vec::new());
     let store = Store::open(root(base.clone()), settings, Arc::new(Metrics::default())).await.unwrap();
     for file in 0..FILES {
         let request = IngestRequest {
@@ -72,9 +72,9 @@ async fn filled() -> Arc<InMemory> {
 }
 
 async fn compact(root: &LakeRoot) -> Result<Vec<DateReport>> {
-    let settings = CompactionSettings { target_bytes: 64 << 20, memory: 1 << 30 };
-    let today = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap();
-    Compactor::new(LakeTable::new(root, Signal::Logs)?, settings).run(today, |_| {}).await
+    let entry = LedgerEntry::new(JobKind::Compaction, "test");
+    let compactor = Compactor::new(LakeTable::new(root, Signal::Logs)?, settings(), entry, Progress::default());
+    compactor.run(NaiveDate::from_ymd_opt(2024, 1, 1).unwrap(), |_| {}).await
 }
 
 async fn snapshot(base: &Arc<InMemory>, signal: Signal) -> TableSnapshot {
