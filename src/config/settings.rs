@@ -201,7 +201,13 @@ impl Config {
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
-        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let compaction = CompactionSettings {
+            target_bytes,
+            memory: (memory_limit / COMPACTION_SHARE) as u64,
+            dedup_spans: reader.parse("compaction.dedup_spans")?,
+            dedup_logs: reader.parse("compaction.dedup_logs")?,
+            renew: false,
+        };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -450,6 +456,7 @@ mod tests {
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
     #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
