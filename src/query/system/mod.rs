@@ -28,7 +28,7 @@ pub use self::columns::{SystemColumn, SystemTable};
 use self::files::files;
 use self::history::History;
 use self::objects::{functions, views};
-use super::engine::Pinned;
+use super::question::Pinned;
 use super::sql_objects::SqlObjects;
 use crate::lake::LakeRoot;
 
