@@ -15,11 +15,12 @@ use url::Url;
 use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use super::retention::retention;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::CompactionSettings;
+use crate::maintenance::{CompactionSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -131,6 +132,8 @@ pub struct Config {
     pub views: Arc<SqlObjects>,
     /// How small files become large ones.
     pub compaction: CompactionSettings,
+    /// What goes with age, and what is held.
+    pub retention: Arc<RetentionRules>,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -199,6 +202,8 @@ impl Config {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
         let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -213,8 +218,9 @@ impl Config {
             insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
-            views: Arc::new(views(&reader)?),
+            views: Arc::new(views),
             compaction,
+            retention: Arc::new(retention),
             ingest,
             described: serde_json::Value::Null,
         };

@@ -3,6 +3,8 @@
 //! ```text
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
+//! hold.rs      rows that nothing lets go
+//! retention/   rows that go with age
 //! run.rs       which files are a run, read off their names
 //! merge.rs     sorted files to sorted files, through a sieve
 //! sieve.rs     what a rewrite does with rows
@@ -14,10 +16,12 @@
 
 mod check;
 mod compact;
+mod hold;
 mod ledger;
 mod merge;
 mod progress;
 mod proof;
+mod retention;
 mod rewriter;
 mod run;
 mod sieve;
@@ -26,8 +30,10 @@ pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
 pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use hold::{Hold, Holds};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
+pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};
