@@ -147,6 +147,7 @@ pub(super) fn import_settings(config: &Config, max_bytes: usize) -> ImportSettin
         max_bytes,
         max_future_micros: i64::try_from(config.ingest.max_future.as_micros()).unwrap_or(i64::MAX),
         promoted: config.ingest.promoted.clone(),
+        held: config.ingest.held.clone(),
         ..ImportSettings::default()
     }
 }

@@ -38,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub struct EraseSettings {
     /// Bytes of a large file.
     pub target_bytes: u64,
+    /// Bytes that sorting another engine's files may have in memory.
+    pub memory: u64,
     /// How long replaced files are kept for readers that have them open.
     pub grace: Duration,
     /// How long the tables' logs keep what they no longer need.
@@ -317,6 +319,7 @@ impl<'a> Eraser<'a> {
         let rewriter = Rewriter {
             table: work.table.clone(),
             target_bytes: self.settings.target_bytes,
+            memory: self.settings.memory,
             entry: entry.clone(),
             progress: self.progress.clone(),
         };
@@ -449,10 +452,6 @@ impl Work {
             }
             Rewrote::Overtaken => Ok(false),
             Rewrote::Unchanged(_) => Err(Error::internal("a rewrite found nothing of what was counted")),
-            Rewrote::Unsorted(path) => Err(Error::new(
-                crate::error::ErrorKind::Damaged,
-                format!("{path} does not say that it is sorted: run `telestrata compact`, then make the request again"),
-            )),
         }
     }
 
