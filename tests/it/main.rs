@@ -19,6 +19,7 @@ mod crash;
 mod credentials;
 mod cross_signal;
 mod durability;
+mod erasure;
 mod export;
 mod faults;
 mod fifty;
