@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! engine.rs           text -> stream, the service behind every door
+//! question.rs         what is asked, and what is answered with
+//! planner.rs          text -> plan over pinned tables
 //! budget.rs           what a query may use
 //! statement.rs        parsing, attr('k')
 //! described.rs        what there is to ask, and its columns
@@ -58,8 +60,10 @@ mod markers;
 mod output_names;
 mod pg_catalog;
 mod placeholders;
+mod planner;
 mod provider;
 mod pruning;
+mod question;
 mod row_filter;
 mod scan_order;
 mod scan_report;
@@ -75,9 +79,10 @@ mod view_order;
 
 pub use budget::{Limits, QueryBudget};
 pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_summary};
-pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
+pub use engine::QueryEngine;
 pub use filter::{error_in_condition, filtered_table};
 pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
+pub use question::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryStream, Question, Supervision};
 pub use row_filter::{RowFilter, RowFilters};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};

@@ -32,7 +32,7 @@ use self::history::History;
 use self::jobs::JobSource;
 pub use self::jobs::{JobRow, JobRows};
 use self::objects::{functions, views};
-use super::engine::Pinned;
+use super::question::Pinned;
 use super::sql_objects::SqlObjects;
 use crate::lake::LakeRoot;
 
