@@ -66,6 +66,12 @@ pub const KEYS: &[Key] = &[
         "bytes a second that it reads from the lake and writes to it, together, or unlimited",
     ),
     key("maintenance.interval", r#""30s""#, "how often it is looked for files to merge"),
+    key(
+        "compaction.dedup_spans",
+        r#""off""#,
+        "exact: of spans that are equal but for when and by which way they came, compaction keeps one",
+    ),
+    key("compaction.dedup_logs", r#""off""#, "exact: the same of logs; genuine twins, which have no identity, go too"),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

@@ -16,11 +16,12 @@ use url::Url;
 use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use super::retention::retention;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::{CompactionSettings, MaintenanceSettings};
+use crate::maintenance::{CompactionSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -134,6 +135,8 @@ pub struct Config {
     pub compaction: CompactionSettings,
     /// What a server does to its lake by itself.
     pub maintenance: MaintenanceSettings,
+    /// What goes with age, and what is held.
+    pub retention: Arc<RetentionRules>,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -201,7 +204,15 @@ impl Config {
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
-        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let compaction = CompactionSettings {
+            target_bytes,
+            memory: (memory_limit / COMPACTION_SHARE) as u64,
+            dedup_spans: reader.parse("compaction.dedup_spans")?,
+            dedup_logs: reader.parse("compaction.dedup_logs")?,
+            renew: false,
+        };
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -216,9 +227,10 @@ impl Config {
             insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
-            views: Arc::new(views(&reader)?),
+            views: Arc::new(views),
             compaction,
             maintenance: maintenance(&reader)?,
+            retention: Arc::new(retention),
             ingest,
             described: serde_json::Value::Null,
         };
@@ -450,6 +462,7 @@ mod tests {
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
     #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
