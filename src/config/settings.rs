@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,11 +16,12 @@ use url::Url;
 use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use super::retention::retention;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::CompactionSettings;
+use crate::maintenance::{CompactionSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -131,6 +133,10 @@ pub struct Config {
     pub views: Arc<SqlObjects>,
     /// How small files become large ones.
     pub compaction: CompactionSettings,
+    /// What a server does to its lake by itself.
+    pub maintenance: MaintenanceSettings,
+    /// What goes with age, and what is held.
+    pub retention: Arc<RetentionRules>,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -205,6 +211,8 @@ impl Config {
             dedup_logs: reader.parse("compaction.dedup_logs")?,
             renew: false,
         };
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -219,14 +227,38 @@ impl Config {
             insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
-            views: Arc::new(views(&reader)?),
+            views: Arc::new(views),
             compaction,
+            maintenance: maintenance(&reader)?,
+            retention: Arc::new(retention),
             ingest,
             described: serde_json::Value::Null,
         };
         config.described = describe(layers, &config);
         Ok(config)
     }
+}
+
+fn maintenance(reader: &Reader<'_>) -> Result<MaintenanceSettings> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu_threads = match reader.text("maintenance.cpu_threads") {
+        Some(_) => reader.parse("maintenance.cpu_threads")?,
+        None => (cores / 2).max(1),
+    };
+    if !(1..=1024).contains(&cpu_threads) {
+        return Err(reader.wrong("maintenance.cpu_threads", "must be between 1 and 1024"));
+    }
+    let interval = reader.duration("maintenance.interval")?;
+    if !(Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&interval) {
+        return Err(reader.wrong("maintenance.interval", "must be between 10ms and 24h"));
+    }
+    let io = reader.limit("maintenance.io_bytes_per_second", |key| Ok(reader.bytes(key)? as u64))?;
+    Ok(MaintenanceSettings {
+        enabled: reader.parse("maintenance.enabled")?,
+        cpu_threads,
+        io_bytes_per_second: io.and_then(NonZeroU64::new),
+        interval,
+    })
 }
 
 fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
@@ -433,6 +465,10 @@ mod tests {
     #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
+    #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
+    #[case("[maintenance]\ncpu_threads = 0", "maintenance.cpu_threads")]
+    #[case("[maintenance]\nenabled = \"often\"", "maintenance.enabled")]
+    #[case("[maintenance]\ninterval = \"0s\"", "maintenance.interval")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]

@@ -149,7 +149,8 @@ impl Rewriter {
     ) -> Result<Rewrote> {
         let rows = files.iter().map(|file| file.rows.unwrap_or(0)).sum();
         let counts = counts(files, copies, rows, rows, snapshot.version());
-        let rewrite = Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None, &[]) };
+        let rewrite =
+            Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None, &[]) };
         self.commit(snapshot, rewrite, counts).await
     }
 

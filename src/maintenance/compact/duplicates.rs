@@ -113,7 +113,8 @@ impl DropDuplicates {
     ) -> Result<()> {
         let count = range.len();
         let group = rows.slice(range.start, count);
-        let taken = group.column_by_name(TAKEN).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
+        let taken =
+            group.column_by_name(TAKEN).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
         let taken = taken.ok_or_else(|| Error::internal("rows without the time at which they were taken"))?;
         // A row whose time is not known comes last.
         let order = |row: usize| (taken.is_null(row), taken.value(row), row);
@@ -249,7 +250,12 @@ mod tests {
             column.as_string::<i32>().iter().map(|text| text.unwrap().parse::<u8>().unwrap()).collect::<Vec<_>>()
         };
         let taken = batch.column_by_name(TAKEN).unwrap().as_primitive::<TimestampMicrosecondType>().values().to_vec();
-        text("trace_id").into_iter().zip(text("name")).zip(taken).map(|((trace, name), taken)| (trace, name, taken)).collect()
+        text("trace_id")
+            .into_iter()
+            .zip(text("name"))
+            .zip(taken)
+            .map(|((trace, name), taken)| (trace, name, taken))
+            .collect()
     }
 
     proptest! {

@@ -27,7 +27,7 @@ use super::progress::Progress;
 use super::rewriter::{Commit, Rewriter, Rewrote};
 use super::run::{Mark, Run, runs};
 use super::sieve::KeepAll;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::lake::{FileFooter, LakeTable, LiveFile, TableSnapshot, footer_keys};
 use crate::model::signal::Signal;
 
@@ -113,6 +113,34 @@ pub struct DateReport {
     pub overtaken: u64,
     /// Why the date was not done to its end.
     pub error: Option<String>,
+    /// The kind of that error.
+    #[serde(skip)]
+    pub error_kind: Option<ErrorKind>,
+}
+
+/// A date that has something to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// `YYYY-MM-DD`.
+    pub date: String,
+    /// Bytes that its next merge reads.
+    pub bytes: u64,
+}
+
+impl CompactionSettings {
+    /// The dates of a table that have something to merge, where most is gained first; a day before `today` is over.
+    pub fn pending(self, snapshot: &TableSnapshot, today: NaiveDate) -> Vec<Pending> {
+        let pending = by_date(snapshot).into_iter().filter_map(|(date, files)| {
+            let runs = runs(files.into_iter());
+            let (_, chosen) = next_merge(&runs, is_over(date, today), self.bounds(), &HashSet::new())?;
+            Some(Pending { date: date.to_owned(), bytes: chosen.iter().map(|run| run.bytes).sum() })
+        });
+        pending.collect()
+    }
+
+    const fn bounds(self) -> Bounds {
+        Bounds { target: self.target_bytes, memory: self.memory }
+    }
 }
 
 /// Merges that may be lost to other writers before a date is left for the next time.
@@ -133,27 +161,42 @@ impl Compactor {
     pub async fn run(&self, today: NaiveDate, mut done: impl FnMut(&DateReport)) -> Result<Vec<DateReport>> {
         let Some(mut snapshot) = self.rewriter.table.load().await? else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
-        for date in dates(&snapshot) {
-            let before = of_date(&snapshot, &date);
-            let mut report = DateReport {
-                table: self.rewriter.table.signal().to_string(),
-                date: date.clone(),
-                files_before: before.len() as u64,
-                bytes_before: before.iter().map(|file| file.size).sum(),
-                ..DateReport::default()
-            };
-            if let Err(error) = self.compact(&mut snapshot, &date, today, &mut report).await {
-                report.error = Some(error.to_string());
-            }
-            let after = of_date(&snapshot, &date);
-            report.files_after = after.len() as u64;
-            report.bytes_after = after.iter().map(|file| file.size).sum();
+        let dates = if self.settings.renew {
+            by_date(&snapshot).into_iter().map(|(date, _)| date.to_owned()).collect()
+        } else {
+            self.settings.pending(&snapshot, today).into_iter().map(|pending| pending.date).collect::<Vec<_>>()
+        };
+        for date in dates {
+            let report = self.compact_date(&mut snapshot, &date, today).await;
             if report.merges > 0 || report.overtaken > 0 || report.error.is_some() {
                 done(&report);
                 reports.push(report);
             }
         }
         Ok(reports)
+    }
+
+    /// Merges until there is nothing left to merge in one date, and brings the snapshot up to what has come of it. Before
+    /// each merge the table is looked at anew, a request each: another may have done it.
+    ///
+    /// Dropped at any point, what is committed is whole.
+    pub async fn compact_date(&self, snapshot: &mut TableSnapshot, date: &str, today: NaiveDate) -> DateReport {
+        let before = of_date(snapshot, date);
+        let mut report = DateReport {
+            table: self.rewriter.table.signal().to_string(),
+            date: date.to_owned(),
+            files_before: before.len() as u64,
+            bytes_before: before.iter().map(|file| file.size).sum(),
+            ..DateReport::default()
+        };
+        if let Err(error) = self.compact(snapshot, date, today, &mut report).await {
+            report.error = Some(error.to_string());
+            report.error_kind = Some(error.kind());
+        }
+        let after = of_date(snapshot, date);
+        report.files_after = after.len() as u64;
+        report.bytes_after = after.iter().map(|file| file.size).sum();
+        report
     }
 
     async fn compact(
@@ -163,19 +206,20 @@ impl Compactor {
         today: NaiveDate,
         report: &mut DateReport,
     ) -> Result<()> {
-        let is_over = date.parse::<NaiveDate>().is_ok_and(|date| date < today);
+        let (is_over, bounds) = (is_over(date, today), self.settings.bounds());
         let signal = self.rewriter.table.signal();
-        let bounds = Bounds { target: self.settings.target_bytes, memory: self.settings.memory };
         while report.overtaken < MAX_OVERTAKEN {
+            if let Some(newer) = self.rewriter.table.newer(snapshot).await? {
+                *snapshot = newer;
+            }
             let files = of_date(snapshot, date);
             let runs = runs(files.iter());
-            let stale = if is_over && self.settings.renew { self.stale(snapshot, &runs).await? } else { HashSet::new() };
+            let stale =
+                if is_over && self.settings.renew { self.stale(snapshot, &runs).await? } else { HashSet::new() };
             let Some((mark, chosen)) = next_merge(&runs, is_over, bounds, &stale) else { break };
             self.rewriter.progress.phase(format!("{} {date}: merging {} runs", report.table, chosen.len()));
             let rewrote = match self.settings.dedup(signal) {
-                Dedup::Off => {
-                    self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await?
-                }
+                Dedup::Off => self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await?,
                 Dedup::Exact => {
                     let mut sieve = DropDuplicates::new(signal)?;
                     self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut sieve, Commit::Always).await?
@@ -222,15 +266,21 @@ fn next_merge(runs: &[Run], is_over: bool, bounds: Bounds, stale: &HashSet<Strin
     })
 }
 
-/// The dates that have files, those with the most first: there most is gained.
-fn dates(snapshot: &TableSnapshot) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for date in snapshot.files().iter().filter_map(|file| file.date.as_deref()) {
-        *counts.entry(date).or_default() += 1;
+fn is_over(date: &str, today: NaiveDate) -> bool {
+    date.parse::<NaiveDate>().is_ok_and(|date| date < today)
+}
+
+/// The files by date, the date with the most first: there most is gained.
+fn by_date(snapshot: &TableSnapshot) -> Vec<(&str, Vec<&Arc<LiveFile>>)> {
+    let mut by_date: BTreeMap<&str, Vec<&Arc<LiveFile>>> = BTreeMap::new();
+    for file in snapshot.files().iter() {
+        if let Some(date) = file.date.as_deref() {
+            by_date.entry(date).or_default().push(file);
+        }
     }
-    let mut dates: Vec<(usize, &str)> = counts.into_iter().map(|(date, count)| (count, date)).collect();
-    dates.sort_by(|one, other| other.cmp(one));
-    dates.into_iter().map(|(_, date)| date.to_owned()).collect()
+    let mut dates: Vec<_> = by_date.into_iter().collect();
+    dates.sort_by(|(one, its), (other, others)| (others.len(), other).cmp(&(its.len(), one)));
+    dates
 }
 
 fn of_date(snapshot: &TableSnapshot, date: &str) -> Vec<Arc<LiveFile>> {

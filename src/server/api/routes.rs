@@ -3,12 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
-use axum::{Extension, Router};
+use axum::routing::{get, post};
 
 use super::cancel::{cancel, running};
 use super::config::configuration;
@@ -23,7 +22,7 @@ use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
 use super::tables::{schema, tables};
 use super::trace::trace;
-use crate::auth::{Principal, Role};
+use crate::auth::Role;
 use crate::error::Error;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
@@ -65,20 +64,24 @@ pub(in crate::server) fn routes(
 ) -> Router {
     let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
     let traces = Traces::new(Arc::clone(&service));
+    // A path without a role is for whoever shows credentials.
+    let of_role = |role, routes| gate.role_before(role, routes);
+    let query = Router::new()
+        .route("/v1/sql", get(sql).post(sql))
+        .route("/v1/sql/cancel", post(cancel))
+        .route("/v1/sql/running", get(running))
+        .route("/v1/tables", get(tables))
+        .route("/v1/tables/{name}/schema", get(schema))
+        .route("/v1/traces/{id}", get(trace));
     let routes = Router::new()
         .route("/", get(index))
-        .route("/v1/sql", needs(Role::Query, get(sql).post(sql)))
-        .route("/v1/sql/cancel", needs(Role::Query, post(cancel)))
-        .route("/v1/sql/running", needs(Role::Query, get(running)))
-        .route("/v1/tables", needs(Role::Query, get(tables)))
-        .route("/v1/tables/{name}/schema", needs(Role::Query, get(schema)))
-        .route("/v1/traces/{id}", needs(Role::Query, get(trace)))
-        .route("/v1/flush", needs(Role::Maintain, post(flush)))
-        .route("/v1/import", needs(Role::Ingest, post(import)))
-        .route("/v1/config", needs(Role::Admin, get(configuration)))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .merge(of_role(Role::Query, query))
+        .merge(of_role(Role::Maintain, Router::new().route("/v1/flush", post(flush))))
+        .merge(of_role(Role::Ingest, Router::new().route("/v1/import", post(import))))
+        .merge(of_role(Role::Admin, Router::new().route("/v1/config", get(configuration))))
         .with_state(Arc::new(Api {
             store,
             service,
@@ -89,7 +92,7 @@ pub(in crate::server) fn routes(
             importing: Arc::default(),
             config: settings.config.clone(),
         }))
-        .merge(jaeger::routes(traces).route_layer(from_fn_with_state(Role::Query, with_role)))
+        .merge(gate.role_before(Role::Query, jaeger::routes(traces)))
         .fallback(async || {
             Problem::of_status(StatusCode::NOT_FOUND, "there is nothing here; GET / lists what there is")
         })
@@ -107,21 +110,4 @@ pub(in crate::server) fn routes(
 /// Tells a caller that it may not come in.
 pub(in crate::server) fn refuse(error: Error, _: &HeaderMap) -> Response {
     challenge(Problem::from(error).into_response())
-}
-
-/// A path for those with a role. A path without is for whoever shows credentials.
-fn needs(role: Role, route: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
-    route.route_layer(from_fn_with_state(role, with_role))
-}
-
-async fn with_role(
-    State(role): State<Role>,
-    Extension(who): Extension<Principal>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match who.require(role) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Problem::from(error).into_response(),
-    }
 }

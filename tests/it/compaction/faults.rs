@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use futures::TryStreamExt;
-use object_store::memory::InMemory;
 use object_store::ObjectStore;
+use object_store::memory::InMemory;
 use telestrata::buffer::TableState;
 use telestrata::error::Result;
 use telestrata::ingest::{IngestRequest, Store};
@@ -196,7 +196,11 @@ async fn a_merge_whose_file_was_damaged_on_its_way_is_given_up() {
         assert_eq!(is_merged, reports[0].error.is_none(), "{case}");
         let left: Vec<_> = base.list(Some(&"lake/logs".into())).try_collect().await.unwrap();
         let data = left.iter().filter(|object| object.location.as_ref().ends_with(".parquet")).count();
-        assert_eq!(data, if is_merged { before.len() + 1 } else { before.len() }, "{case}: it takes back what it wrote");
+        assert_eq!(
+            data,
+            if is_merged { before.len() + 1 } else { before.len() },
+            "{case}: it takes back what it wrote"
+        );
     }
     println!("{mismatches} read back as other rows, {others} not readable, {unseen} in what holds no rows");
     assert!(mismatches > 0 && others > 0, "{mismatches} mismatches, {others} others");

@@ -38,7 +38,9 @@ fn sorted_files(home: &Home) -> Vec<bool> {
         let file = std::fs::File::open(path).unwrap();
         let footer = parquet::file::reader::SerializedFileReader::new(file).unwrap();
         let footer = parquet::file::reader::FileReader::metadata(&footer).file_metadata().clone();
-        footer.key_value_metadata().is_some_and(|entries| entries.iter().any(|entry| entry.key == "telestrata.sort_order"))
+        footer
+            .key_value_metadata()
+            .is_some_and(|entries| entries.iter().any(|entry| entry.key == "telestrata.sort_order"))
     };
     files(home).iter().filter(|file| file["table_name"] == "logs").map(is_sorted).collect()
 }

@@ -27,7 +27,8 @@ fn counted(home: &Home) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_of_compactions_loses_and_doubles_nothing(#[case] in_a_bucket: bool) {
     let rounds = rounds(if in_a_bucket { 3 } else { 6 });
-    let seed = std::env::var("TELESTRATA_CRASH_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().unwrap());
+    let seed =
+        std::env::var("TELESTRATA_CRASH_SEED").map_or(u64::from(std::process::id()), |seed| seed.parse().unwrap());
     println!("TELESTRATA_CRASH_SEED={seed} TELESTRATA_RACE_ROUNDS={rounds}");
     let mut random = StdRng::seed_from_u64(seed);
     let s3 = if in_a_bucket { Some(S3::start().await) } else { None };
