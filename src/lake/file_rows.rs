@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
@@ -68,11 +68,36 @@ pub(crate) async fn file_rows(
     file: &LiveFile,
     batch_rows: usize,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    rows_of(store, file, batch_rows, contract_schema(signal)).await
+}
+
+/// Some columns of the rows of a file: those of the contract that `wanted` picks by name.
+///
+/// # Errors
+/// As [`file_rows`].
+pub(crate) async fn file_columns(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    file: &LiveFile,
+    batch_rows: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let schema = contract_schema(signal);
+    let fields: Vec<_> = schema.fields().iter().filter(|field| wanted(field.name())).cloned().collect();
+    rows_of(store, file, batch_rows, Arc::new(Schema::new(fields))).await
+}
+
+/// The columns of `schema`, which are of the contract.
+async fn rows_of(
+    store: &Arc<dyn ObjectStore>,
+    file: &LiveFile,
+    batch_rows: usize,
+    schema: SchemaRef,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = file.path.clone();
     let day = file.day().ok_or_else(|| damaged(&path, "it has no date"))?;
     let reader = StoreFile::new(store, Path::from(path.as_str()), file.size);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| unreadable(&path, error))?;
-    let schema = contract_schema(signal);
     let stored = builder.schema().fields().iter().enumerate();
     let own: Vec<usize> =
         stored.filter(|(_, field)| schema.index_of(field.name()).is_ok()).map(|(root, _)| root).collect();
