@@ -3,6 +3,7 @@
 //! Guarantee: batches have the contract's columns in its types, `date` among them, without the promoted ones; a file that
 //! lacks one of the contract's columns is refused, since a rewrite of it would lose what the log says it has.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
@@ -103,7 +104,9 @@ async fn rows_of(
     let mask = ProjectionMask::roots(builder.parquet_schema(), own);
     let rows = builder.with_projection(mask).with_batch_size(batch_rows).build();
     let rows = rows.map_err(|error| unreadable(&path, error))?;
-    let batches = rows.map(move |batch| {
+    // A damaged page may be decoded to arrays at which Arrow panics.
+    let batches = AssertUnwindSafe(rows).catch_unwind().map(move |batch| {
+        let batch = batch.map_err(|_| damaged(&path, "a page is damaged"))?;
         let batch = batch.map_err(|error| unreadable(&path, error))?;
         as_contract(&batch, &schema, day).map_err(|what| damaged(&path, &what))
     });
