@@ -16,9 +16,7 @@ use super::user::user_name;
 use crate::config::Config;
 use crate::erasure::{ErasureLog, SecretValue, StandingErasure};
 use crate::error::{Error, Result};
-use crate::maintenance::{
-    EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline, Progress,
-};
+use crate::maintenance::{EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline, Progress};
 use crate::model::signal::Signal;
 use crate::query::RowFilters;
 
@@ -152,7 +150,7 @@ impl Asked {
             }
             None => {
                 let config = self.target.lake.load()?;
-                let eraser = Eraser::new(config.lake.clone(), erase_settings(&config)?, &Offline, progress);
+                let eraser = Eraser::new(config.lake.clone(), erase_settings(&config)?, Arc::new(Offline), progress);
                 if apply { eraser.apply(&request, &user_name()).await } else { eraser.plan(&request).await }
             }
         };
@@ -177,10 +175,9 @@ impl Asked {
                 };
                 EraseWhat::Attribute { key, value: SecretValue::new(value), also_body: self.also_body }
             }
-            (None, Some(condition)) => EraseWhat::Where {
-                condition: SecretValue::new(condition.clone()),
-                table: self.table.map(Signal::from),
-            },
+            (None, Some(condition)) => {
+                EraseWhat::Where { condition: SecretValue::new(condition.clone()), table: self.table.map(Signal::from) }
+            }
             (None, None) => return Err(Error::config("say what is to be erased: --attribute or --where")),
         };
         let scope = match self.scope {
@@ -274,7 +271,7 @@ fn for_people(report: &EraseReport) -> String {
     }
     for table in &report.tables {
         if let Some(why) = &table.skipped {
-            _ = writeln!(text, "{}: left alone: {why}", table.table);
+            _ = writeln!(text, "{}: not asked: {why}", table.table);
         }
         for date in &table.dates {
             let size = ByteSize(date.bytes);
