@@ -18,6 +18,7 @@ use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -108,6 +109,13 @@ impl ObjectStore for DurableLocalStore {
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.inner.copy_opts(from, to, options).await?;
+        // A copy is a link to the same file, as old as its source: vacuum would take a new name for an old leftover.
+        let target = self.inner.path_to_filesystem(to)?;
+        blocking(move || {
+            let file = File::options().append(true).open(&target).map_err(generic)?;
+            file.set_modified(SystemTime::now()).map_err(generic)
+        })
+        .await?;
         self.sync_entry(to).await
     }
 
@@ -297,6 +305,18 @@ mod tests {
         BROKEN.store(false, Ordering::Relaxed);
         assert_eq!(store.list_with_delimiter(Some(&log)).await.unwrap().objects.len(), 1);
         assert_eq!(store.list_with_offset(Some(&log), &log).try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_as_young_as_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::default();
+        let (from, to) = (location(&folder, "from"), location(&folder, "to"));
+        store.put(&from, "bytes".into()).await.unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        File::options().append(true).open(folder.path().join("from")).unwrap().set_modified(long_ago).unwrap();
+        store.copy(&from, &to).await.unwrap();
+        assert!(SystemTime::from(store.head(&to).await.unwrap().last_modified) > long_ago);
     }
 
     #[tokio::test]

@@ -23,6 +23,10 @@
 //! file_rows.rs    a file's rows as the contract has them
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
+//! table_log.rs    any table as its log and its folder
+//! leftovers.rs    what a killed process leaves in a local folder
+//! staged.rs       how long a file waits for its commit
+//! named_snapshots.rs  names for one moment of the lake
 //! store_file.rs   a stored Parquet file, read by ranges
 //! readme.rs       the note for people at the lake's root
 //! ```
@@ -33,17 +37,21 @@ mod derived;
 mod file_rows;
 mod files;
 mod history;
+mod leftovers;
 mod local_store;
 mod location;
 mod log_state;
+mod named_snapshots;
 mod parquet;
 mod readme;
 mod rewrite;
 mod schema;
 mod sort;
+mod staged;
 mod stats;
 mod store_file;
 mod table;
+mod table_log;
 mod upload;
 mod whole_objects;
 mod whole_reads;
@@ -55,14 +63,18 @@ pub(crate) use file_rows::{file_rows, is_sorted};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;
+pub use leftovers::{Leftover, leftovers, remove_leftover};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
 pub use log_state::{LogState, contract_properties};
+pub use named_snapshots::{NamedSnapshot, NamedSnapshots};
 pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
 pub use rewrite::{Rewrite, Rewritten};
+pub use staged::StagedSince;
 pub(crate) use store_file::{StoreFile, store_failed};
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use table_log::{CommitRemoves, FileNames, TableLog, VersionFiles};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};
 pub(crate) use write::{Place, remove as remove_staged, write_sorted_rows};
