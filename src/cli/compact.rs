@@ -9,9 +9,10 @@ use indicatif::ProgressBar;
 use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
+use super::user::user_name;
 use crate::error::{Error, Result};
 use crate::lake::LakeTable;
-use crate::maintenance::{Compactor, DateReport};
+use crate::maintenance::{Compactor, DateReport, JobKind, LedgerEntry, Progress};
 use crate::model::signal::Signal;
 
 #[derive(Debug, Args)]
@@ -38,12 +39,18 @@ impl Compact {
             }
             None => Signal::ALL.to_vec(),
         };
+        let entry = LedgerEntry::new(JobKind::Compaction, user_name());
         let today = chrono::Utc::now().date_naive();
         let mut reports = Vec::new();
         for signal in signals {
             let bar = ProgressBar::new_spinner().with_message(format!("compacting {signal}"));
             bar.enable_steady_tick(std::time::Duration::from_millis(100));
-            let compactor = Compactor::new(LakeTable::new(&config.lake, signal)?, config.compaction);
+            let compactor = Compactor::new(
+                LakeTable::new(&config.lake, signal)?,
+                config.compaction,
+                entry.clone(),
+                Progress::default(),
+            );
             let done = compactor.run(today, |report| bar.set_message(format!("{signal} {}", report.date))).await;
             bar.finish_and_clear();
             reports.extend(done?);

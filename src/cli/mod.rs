@@ -25,6 +25,7 @@ mod sql;
 mod tables;
 mod target;
 mod trace;
+mod user;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

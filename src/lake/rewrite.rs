@@ -38,8 +38,8 @@ pub struct Rewrite<'a> {
     pub added: &'a [DataFile],
     /// Whether rows came or went, as opposed to being written anew.
     pub data_change: bool,
-    /// What the commit says of itself, as `operationMetrics`: counts and the proof.
-    pub metrics: &'a serde_json::Map<String, Value>,
+    /// What the commit says of itself, in `commitInfo`: counts, the proof, who and why.
+    pub info: &'a serde_json::Map<String, Value>,
 }
 
 impl LakeTable {
@@ -97,8 +97,8 @@ impl LakeTable {
         } else {
             DeltaOperation::Optimize { predicate: None, target_size: 0 }
         };
-        let metadata = [("operationMetrics".to_owned(), Value::Object(rewrite.metrics.clone()))];
-        let state = compare_and_swap_with(self.log(), newest.state(), actions, operation, Vec::new(), metadata)
+        let info = rewrite.info.clone();
+        let state = compare_and_swap_with(self.log(), newest.state(), actions, operation, Vec::new(), info)
             .await
             .map_err(|error| self.unavailable("the commit failed", error))?;
         self.checked(state).map(Rewritten::Done)

@@ -1,13 +1,13 @@
-//! Sorted files to sorted files: a streaming merge.
+//! Sorted files to sorted files: a streaming merge, and a sieve behind it.
 //!
-//! Guarantees: rows come out in the contract's sort order, every one of them, with the promoted columns, bloom filters
-//! and statistics of the present configuration; files of one merge do not overlap in that order, and rows of equal keys
-//! share a file. Memory: of each input a row group and a few batches, of the output a row group.
+//! Guarantees: rows come out in the contract's sort order, every one that the sieve lets through, with the promoted
+//! columns, bloom filters and statistics of the present configuration; files of one lane do not overlap in that order, and
+//! rows of equal keys share a file. Memory: of each input a row group and a few batches, of each lane a row group.
 //!
 //! ```text
-//! run: file_rows, file_rows, ... --> prove --+
-//! run: file_rows --> prove ------------------+--> merge by the sort order --> cut into files --> write_sorted_rows
-//! run: file_rows --> prove ------------------+
+//! run: file_rows, file_rows, ... --> prove --+                                  +--> lane: prove, cut into files, write
+//! run: file_rows --> prove ------------------+--> merge by the sort order --> sieve
+//! run: file_rows --> prove ------------------+                                  +--> lane: prove, cut into files, write
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +28,10 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::progress::Progress;
 use super::proof::{Proof, Prover};
+use super::run::{FileName, Mark, Run};
+use super::sieve::Sieve;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{DataFile, LiveFile, Place, file_rows, is_sorted, remove_staged, write_sorted_rows};
 use crate::model::contract::{PARTITION, sort_order};
@@ -45,10 +48,21 @@ const BATCHES_IN_FLIGHT: usize = 2;
 /// What a merge made.
 #[derive(Debug)]
 pub(super) enum Merged {
-    /// Files that no commit names yet, and the proof of what was read.
-    Files(Vec<DataFile>, Proof),
+    /// Files that no commit names yet.
+    Files(MergedFiles),
     /// Nothing: this file does not say that it is sorted.
     Unsorted(String),
+}
+
+/// The files of a merge, and what they must hold.
+#[derive(Debug)]
+pub(super) struct MergedFiles {
+    /// Whole in the store.
+    pub(super) files: Vec<DataFile>,
+    /// Of the rows that were read.
+    pub(super) read: Proof,
+    /// Of the rows that went on.
+    pub(super) passed: Proof,
 }
 
 /// Where merged rows go, and how much of them into one file.
@@ -60,50 +74,64 @@ pub(super) struct Output {
     pub(super) date: String,
     /// Rows of a file, but for equal keys at its end.
     pub(super) rows_a_file: u64,
+    /// The lanes of the sieve.
+    pub(super) lanes: Vec<Mark>,
+    /// Told of rows that were read.
+    pub(super) progress: Progress,
 }
 
-/// Merges runs of one date: each is files that follow one another in the sort order.
+/// Merges runs of one date.
 ///
 /// # Errors
-/// What reading and writing met. Files written before an error are removed where that is possible.
+/// What reading, sifting and writing met. Files written before an error are removed where that is possible.
 pub(super) async fn merge(
     store: &Arc<dyn ObjectStore>,
     signal: Signal,
-    runs: &[Vec<Arc<LiveFile>>],
+    runs: &[Run],
     output: &Output,
+    sieve: &mut dyn Sieve,
 ) -> Result<Merged> {
-    for file in runs.iter().flatten() {
+    for file in runs.iter().flat_map(|run| &run.files) {
         if !is_sorted(store, signal, file).await? {
             return Ok(Merged::Unsorted(file.path.clone()));
         }
     }
-    let mut files = Vec::new();
-    match merge_into(store, signal, runs, output, &mut files).await {
-        Ok(proof) => Ok(Merged::Files(files, proof)),
-        Err(error) => {
-            for file in &files {
-                remove_staged(store, &file.path).await;
-            }
-            Err(error)
+    let mut lanes = Vec::with_capacity(output.lanes.len());
+    for mark in &output.lanes {
+        lanes.push(Lane::new(store, signal, output, *mark)?);
+    }
+    let outcome = merge_into(store, signal, runs, output, sieve, &mut lanes).await;
+    if outcome.is_err() {
+        for lane in &mut lanes {
+            lane.take_back(store).await;
         }
     }
+    let read = outcome?;
+    let passed = if sieve.keeps_all() {
+        read
+    } else {
+        lanes.iter().map(|lane| lane.prover.proof()).fold(Proof::default(), Proof::and)
+    };
+    let files = lanes.into_iter().flat_map(|lane| lane.files).collect();
+    Ok(Merged::Files(MergedFiles { files, read, passed }))
 }
 
 async fn merge_into(
     store: &Arc<dyn ObjectStore>,
     signal: Signal,
-    runs: &[Vec<Arc<LiveFile>>],
+    runs: &[Run],
     output: &Output,
-    files: &mut Vec<DataFile>,
+    sieve: &mut dyn Sieve,
+    lanes: &mut [Lane],
 ) -> Result<Proof> {
     let mut provers = Vec::with_capacity(runs.len());
     let mut streams = Vec::with_capacity(runs.len());
     for run in runs {
         let prover = Arc::new(Mutex::new(Prover::new(signal)?));
         provers.push(Arc::clone(&prover));
-        let (store, run) = (Arc::clone(store), run.clone());
+        let (store, files, progress) = (Arc::clone(store), run.files.clone(), output.progress.clone());
         // The next file is opened when the one before is at its end.
-        let rows = stream::iter(run)
+        let rows = stream::iter(files)
             .then(move |file| {
                 let store = Arc::clone(&store);
                 async move { file_rows(&store, signal, &file, BATCH_ROWS).await }
@@ -112,46 +140,87 @@ async fn merge_into(
         let proved = rows.map(move |batch| {
             let batch = batch?;
             prover.lock().unwrap_or_else(PoisonError::into_inner).add(&batch)?;
+            progress.add_rows(batch.num_rows() as u64);
             Ok(batch)
         });
         let proved = proved.map(|batch| batch.map_err(|error: Error| DataFusionError::External(Box::new(error))));
         streams.push(Box::pin(RecordBatchStreamAdapter::new(contract_schema(signal), proved)) as SendableRecordBatchStream);
     }
     let mut merged = merged(signal, streams)?;
-    let mut cutter = Cutter::new(signal, output.rows_a_file)?;
-    let mut open: Option<OpenFile> = None;
-    let run = uuid::Uuid::now_v7();
+    let keeps_all = sieve.keeps_all();
     while let Some(batch) = merged.next().await {
-        let mut rest = match batch {
-            Ok(batch) => batch,
-            Err(error) => {
-                // The file in the making must not end as if it were whole.
-                if let Some(open) = open {
-                    open.fail().await;
-                }
-                return Err(own(error));
+        let sifted = sieve.sift(batch.map_err(own)?)?;
+        if sifted.len() != lanes.len() {
+            return Err(Error::internal(format!("a sieve of {} lanes gave {}", lanes.len(), sifted.len())));
+        }
+        for (lane, rows) in lanes.iter_mut().zip(sifted) {
+            if !keeps_all {
+                lane.prover.add(&rows)?;
             }
-        };
-        while rest.num_rows() > 0 {
-            let (head, is_full) = cutter.head(&rest)?;
-            rest = rest.slice(head.num_rows(), rest.num_rows() - head.num_rows());
-            let file = match open.take() {
-                Some(file) => file,
-                None => OpenFile::start(store, signal, output, run, files.len()),
-            };
-            file.give(head).await;
-            if is_full {
-                files.push(file.finish().await?);
-            } else {
-                open = Some(file);
-            }
+            lane.give(rows).await?;
         }
     }
-    if let Some(file) = open {
-        files.push(file.finish().await?);
+    for lane in lanes {
+        lane.finish().await?;
     }
     let proofs = provers.iter().map(|prover| prover.lock().unwrap_or_else(PoisonError::into_inner).proof());
     Ok(proofs.fold(Proof::default(), Proof::and))
+}
+
+/// One output of a rewrite: a run in the making.
+struct Lane {
+    start: Start,
+    cutter: Cutter,
+    prover: Prover,
+    open: Option<OpenFile>,
+    files: Vec<DataFile>,
+}
+
+impl Lane {
+    fn new(store: &Arc<dyn ObjectStore>, signal: Signal, output: &Output, mark: Mark) -> Result<Self> {
+        let start = Start {
+            store: Arc::clone(store),
+            signal,
+            promoted: output.promoted.clone(),
+            date: output.date.clone(),
+            rows: usize::try_from(output.rows_a_file).unwrap_or(usize::MAX),
+            run: uuid::Uuid::now_v7(),
+            mark,
+        };
+        let (cutter, prover) = (Cutter::new(signal, output.rows_a_file)?, Prover::new(signal)?);
+        Ok(Self { start, cutter, prover, open: None, files: Vec::new() })
+    }
+
+    async fn give(&mut self, rows: RecordBatch) -> Result<()> {
+        let mut rest = rows;
+        while rest.num_rows() > 0 {
+            let (head, is_full) = self.cutter.head(&rest)?;
+            rest = rest.slice(head.num_rows(), rest.num_rows() - head.num_rows());
+            let number = self.files.len();
+            self.open.get_or_insert_with(|| self.start.file(number)).give(head).await;
+            if is_full {
+                self.finish().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(&mut self) -> Result<()> {
+        if let Some(file) = self.open.take() {
+            self.files.push(file.finish().await?);
+        }
+        Ok(())
+    }
+
+    /// Removes what was written: the file in the making must not end as if it were whole.
+    async fn take_back(&mut self, store: &Arc<dyn ObjectStore>) {
+        if let Some(open) = self.open.take() {
+            open.fail().await;
+        }
+        for file in self.files.drain(..) {
+            remove_staged(store, &file.path).await;
+        }
+    }
 }
 
 /// The proof of files, read back from the store.
@@ -267,6 +336,31 @@ impl Cutter {
     }
 }
 
+/// What every file of a lane has in common.
+struct Start {
+    store: Arc<dyn ObjectStore>,
+    signal: Signal,
+    promoted: Vec<Promoted>,
+    date: String,
+    rows: usize,
+    run: uuid::Uuid,
+    mark: Mark,
+}
+
+impl Start {
+    fn file(&self, number: usize) -> OpenFile {
+        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
+        let place = Place {
+            path: FileName::path(&format!("{PARTITION}={}", self.date), self.run, number, self.mark),
+            date: self.date.clone(),
+            rows: self.rows,
+        };
+        let (store, signal, promoted) = (Arc::clone(&self.store), self.signal, self.promoted.clone());
+        let writing = tokio::spawn(async move { write_sorted_rows(&store, signal, &promoted, place, receiver).await });
+        OpenFile { sender, writing }
+    }
+}
+
 /// A file that is being written.
 struct OpenFile {
     sender: mpsc::Sender<Result<RecordBatch>>,
@@ -274,19 +368,6 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn start(store: &Arc<dyn ObjectStore>, signal: Signal, output: &Output, run: uuid::Uuid, number: usize) -> Self {
-        let (sender, receiver) = mpsc::channel(BATCHES_IN_FLIGHT);
-        let place = Place {
-            // Files of one merge share a name, which says that they do not overlap.
-            path: format!("{PARTITION}={}/{run}-{number:05}.parquet", output.date),
-            date: output.date.clone(),
-            rows: usize::try_from(output.rows_a_file).unwrap_or(usize::MAX),
-        };
-        let (store, promoted) = (Arc::clone(store), output.promoted.clone());
-        let writing = tokio::spawn(async move { write_sorted_rows(&store, signal, &promoted, place, receiver).await });
-        Self { sender, writing }
-    }
-
     /// A writer that has failed takes nothing; its error comes at the end.
     async fn give(&self, rows: RecordBatch) {
         let _ = self.sender.send(Ok(rows)).await;

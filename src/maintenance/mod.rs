@@ -1,21 +1,36 @@
 //! Work on a lake beside taking and asking.
 //!
 //! ```text
-//! check/      held against its log, its files and its configuration; repairs nothing
-//! compact/    small files into large ones
-//! merge.rs    sorted files to sorted files
-//! proof.rs    the proof that a rewrite kept every row
-//! vacuum/     files that nobody needs any more are removed
+//! check/       held against its log, its files and its configuration; repairs nothing
+//! compact/     small files into large ones
+//! run.rs       which files are a run, read off their names
+//! merge.rs     sorted files to sorted files, through a sieve
+//! sieve.rs     what a rewrite does with rows
+//! proof.rs     the proof that a rewrite kept every row that it should
+//! rewriter.rs  merge, prove, commit
+//! ledger.rs    what a commit says of itself
+//! progress.rs  how far a job is
+//! vacuum/      files that nobody needs any more are removed
 //! ```
 
 mod check;
 mod compact;
+mod ledger;
 mod merge;
+mod progress;
 mod proof;
+mod rewriter;
+mod run;
+mod sieve;
 mod vacuum;
 
 pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
 pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use ledger::{JobKind, LedgerEntry};
+pub use progress::Progress;
+pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
+pub use run::{FileName, Mark, Run, runs};
+pub use sieve::{KeepAll, Sieve};
 pub use vacuum::{Amount, Intent, Unneeded, VacuumReport, vacuum};

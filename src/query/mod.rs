@@ -11,6 +11,7 @@
 //! file_reader.rs      how a scan reads files
 //! placeholders.rs     parameters that stand for lists, and their types
 //! filter.rs           a table with a condition that a person wrote
+//! row_filter.rs       a condition over rows in memory
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
 //! file_statistics.rs  what the log says of files' columns
@@ -59,6 +60,7 @@ mod pg_catalog;
 mod placeholders;
 mod provider;
 mod pruning;
+mod row_filter;
 mod scan_order;
 mod scan_report;
 mod span_match;
@@ -76,6 +78,7 @@ pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_s
 pub use engine::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryEngine, QueryStream, Question, Supervision};
 pub use filter::{error_in_condition, filtered_table};
 pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
+pub use row_filter::{RowFilter, RowFilters};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
 pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};

@@ -11,18 +11,20 @@
 
 mod plan;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
-use self::plan::{Bounds, Run, choose, runs};
-use super::merge::{Merged, Output, merge, proof_of};
-use super::proof::Proof;
-use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, LakeTable, LiveFile, Rewrite, Rewritten, TableSnapshot, remove_staged};
+use self::plan::{Bounds, choose};
+use super::ledger::LedgerEntry;
+use super::progress::Progress;
+use super::rewriter::{Commit, Rewriter, Rewrote};
+use super::run::{Mark, Run, runs};
+use super::sieve::KeepAll;
+use crate::error::Result;
+use crate::lake::{LakeTable, LiveFile, TableSnapshot};
 
 /// How a lake is compacted.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,7 @@ pub struct CompactionSettings {
 /// Compacts one table.
 #[derive(Debug)]
 pub struct Compactor {
-    table: LakeTable,
+    rewriter: Rewriter,
     settings: CompactionSettings,
 }
 
@@ -73,9 +75,10 @@ pub struct DateReport {
 const MAX_OVERTAKEN: u64 = 5;
 
 impl Compactor {
-    /// A compactor of a table.
-    pub const fn new(table: LakeTable, settings: CompactionSettings) -> Self {
-        Self { table, settings }
+    /// A compactor of a table, in the name of who is in the entry.
+    pub const fn new(table: LakeTable, settings: CompactionSettings, entry: LedgerEntry, progress: Progress) -> Self {
+        let target_bytes = settings.target_bytes;
+        Self { rewriter: Rewriter { table, target_bytes, entry, progress }, settings }
     }
 
     /// Merges until there is nothing left to merge; a day before `today` is over. Answers what was done, date by date;
@@ -84,12 +87,12 @@ impl Compactor {
     /// # Errors
     /// Where the table can't be opened. What fails of one date is in its report.
     pub async fn run(&self, today: NaiveDate, mut done: impl FnMut(&DateReport)) -> Result<Vec<DateReport>> {
-        let Some(mut snapshot) = self.table.load().await? else { return Ok(Vec::new()) };
+        let Some(mut snapshot) = self.rewriter.table.load().await? else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
         for date in dates(&snapshot) {
             let before = of_date(&snapshot, &date);
             let mut report = DateReport {
-                table: self.table.signal().to_string(),
+                table: self.rewriter.table.signal().to_string(),
                 date: date.clone(),
                 files_before: before.len() as u64,
                 bytes_before: before.iter().map(|file| file.size).sum(),
@@ -122,105 +125,33 @@ impl Compactor {
         while report.overtaken < MAX_OVERTAKEN {
             let files = of_date(snapshot, date);
             let mergeable = runs(files.iter().filter(|file| !left_alone.contains(&file.path)));
-            let chosen = choose(&mergeable, is_over, bounds);
-            if chosen.is_empty() {
-                break;
-            }
-            let inputs: Vec<Vec<Arc<LiveFile>>> = chosen.iter().map(|run| run.files.clone()).collect();
-            let output = Output {
-                promoted: snapshot.promoted().to_vec(),
-                date: date.to_owned(),
-                rows_a_file: rows_a_file(&chosen, self.settings.target_bytes),
-            };
-            let merged = merge(self.table.store(), self.table.signal(), &inputs, &output).await;
-            let (files, proof) = match merged {
-                Ok(Merged::Files(files, proof)) => (files, proof),
-                Ok(Merged::Unsorted(path)) => {
+            let Some((mark, chosen)) = next_merge(mergeable, is_over, bounds) else { break };
+            self.rewriter.progress.phase(format!("{} {date}: merging {} runs", report.table, chosen.len()));
+            match self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await? {
+                Rewrote::Done(counts) | Rewrote::Unchanged(counts) => {
+                    report.merges += 1;
+                    report.bytes_rewritten += counts.bytes_before;
+                    report.rows_rewritten += counts.rows_before;
+                }
+                Rewrote::Overtaken => report.overtaken += 1,
+                Rewrote::Unsorted(path) => {
                     report.unsorted.push(path.clone());
                     left_alone.insert(path);
-                    continue;
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    // Its files went away meanwhile: the newest version has others.
-                    report.overtaken += 1;
-                    *snapshot = self.table.refresh(snapshot).await?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            self.commit(snapshot, &inputs.concat(), &files, proof, report).await?;
-        }
-        Ok(())
-    }
-
-    /// Commits a merge, once what it wrote has been read back and is what it read.
-    async fn commit(
-        &self,
-        snapshot: &mut TableSnapshot,
-        removed: &[Arc<LiveFile>],
-        added: &[DataFile],
-        before: Proof,
-        report: &mut DateReport,
-    ) -> Result<()> {
-        let after = proof_of(self.table.store(), self.table.signal(), added).await;
-        let listed: u64 = removed.iter().map(|file| file.rows.unwrap_or(0)).sum();
-        match after {
-            Ok(after) if after == before && before.rows == listed => {}
-            outcome => {
-                for file in added {
-                    remove_staged(self.table.store(), &file.path).await;
-                }
-                let after = outcome?;
-                return Err(Error::new(
-                    ErrorKind::Damaged,
-                    format!(
-                        "a merge of {} files was given up: the log has {listed} rows of them, {} were read and {} read \
-                         back, with checksums {:032x} and {:032x}; `telestrata check --deep` finds the file",
-                        removed.len(),
-                        before.rows,
-                        after.rows,
-                        before.sum,
-                        after.sum
-                    ),
-                ));
-            }
-        }
-        let (bytes_before, bytes_after) =
-            (removed.iter().map(|file| file.size).sum::<u64>(), added.iter().map(|file| file.size).sum::<u64>());
-        let mut metrics = after_metrics(before);
-        metrics.insert("numRemovedFiles".to_owned(), json!(removed.len()));
-        metrics.insert("numAddedFiles".to_owned(), json!(added.len()));
-        metrics.insert("numRemovedBytes".to_owned(), json!(bytes_before));
-        metrics.insert("numAddedBytes".to_owned(), json!(bytes_after));
-        let rewrite = Rewrite { removed, added, data_change: false, metrics: &metrics };
-        let version = snapshot.version();
-        match self.table.rewrite(snapshot, rewrite).await? {
-            Rewritten::Done(newest) => {
-                report.merges += 1;
-                report.bytes_rewritten += bytes_before;
-                report.rows_rewritten += before.rows;
-                *snapshot = newest;
-                if let Err(error) = self.table.checkpoint_if_due(version, snapshot).await {
-                    tracing::warn!(table = %self.table.signal(), %error, "a checkpoint failed; the next one is tried in its turn");
-                }
-            }
-            Rewritten::Overtaken(newest) => {
-                report.overtaken += 1;
-                *snapshot = newest;
             }
         }
         Ok(())
     }
 }
 
-/// What the commit says of the rows: they are the same before and after.
-fn after_metrics(proof: Proof) -> Map<String, Value> {
-    let checksum = format!("{:032x}", proof.sum);
-    Map::from_iter([
-        ("numRows".to_owned(), json!(proof.rows)),
-        ("checksumBefore".to_owned(), json!(checksum)),
-        ("checksumAfter".to_owned(), json!(checksum)),
-    ])
+/// The next merge of a date, among runs of one mark.
+fn next_merge(runs: Vec<Run>, is_over: bool, bounds: Bounds) -> Option<(Mark, Vec<Run>)> {
+    let marks: BTreeSet<Mark> = runs.iter().map(|run| run.mark).collect();
+    marks.into_iter().find_map(|mark| {
+        let of_mark: Vec<Run> = runs.iter().filter(|run| run.mark == mark).cloned().collect();
+        let chosen = choose(&of_mark, is_over, bounds);
+        (!chosen.is_empty()).then_some((mark, chosen))
+    })
 }
 
 fn dates(snapshot: &TableSnapshot) -> Vec<String> {
@@ -236,13 +167,4 @@ fn dates(snapshot: &TableSnapshot) -> Vec<String> {
 
 fn of_date(snapshot: &TableSnapshot, date: &str) -> Vec<Arc<LiveFile>> {
     snapshot.files().iter().filter(|file| file.date.as_deref() == Some(date)).cloned().collect()
-}
-
-/// Rows of a file so that all have about the same size, none above the target.
-fn rows_a_file(runs: &[Run], target: u64) -> u64 {
-    let files = || runs.iter().flat_map(|run| &run.files);
-    let bytes: u64 = files().map(|file| file.size).sum();
-    let rows: u64 = files().map(|file| file.rows.unwrap_or(0)).sum();
-    let count = bytes.div_ceil(target.max(1)).max(1);
-    rows.div_ceil(count).max(1)
 }

@@ -1,7 +1,6 @@
 //! Which files of a date are merged next.
 //!
-//! A **run** is what one flush or one merge wrote: files that do not overlap in the sort order. A run is read as one
-//! sorted stream, however many files it has.
+//! A run (`run.rs`) is read as one sorted stream, however many files it has. Runs are merged with runs of their own mark.
 //!
 //! - While a day fills, runs of about the same size are merged, [`FAN_IN`] of them into one of the next tier, so that a row
 //!   is written again at most once a tier: [`TIERS`] times.
@@ -12,10 +11,10 @@
 //! A merge reads all its runs at once, so how many it takes is bounded by memory; where they do not fit, the smallest are
 //! merged first.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::lake::LiveFile;
+use crate::maintenance::run::Run;
 
 /// Runs of a tier that are merged into one.
 pub(super) const FAN_IN: usize = 8;
@@ -31,45 +30,6 @@ const ROW_GROUP_ROWS: u64 = 1 << 20;
 
 /// What an input has in memory beside its row group: decoded batches.
 const INPUT_BYTES: u64 = 24 << 20;
-
-/// Files that one flush or merge wrote, in the sort order.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub(super) files: Vec<Arc<LiveFile>>,
-    pub(super) bytes: u64,
-}
-
-/// The runs of a date's files, smallest first.
-pub(super) fn runs<'a>(files: impl Iterator<Item = &'a Arc<LiveFile>>) -> Vec<Run> {
-    let mut by_name: BTreeMap<&str, Vec<Arc<LiveFile>>> = BTreeMap::new();
-    for file in files {
-        by_name.entry(run_name(&file.path)).or_default().push(Arc::clone(file));
-    }
-    let mut runs: Vec<Run> = by_name
-        .into_values()
-        .map(|mut files| {
-            files.sort_by(|one, other| one.path.cmp(&other.path));
-            let bytes = files.iter().map(|file| file.size).sum();
-            Run { files, bytes }
-        })
-        .collect();
-    runs.sort_by(|one, other| one.bytes.cmp(&other.bytes).then_with(|| first(one).cmp(first(other))));
-    runs
-}
-
-fn first(run: &Run) -> &str {
-    run.files.first().map_or("", |file| &file.path)
-}
-
-/// `date=D/<uuid>-00003.parquet` is of the run `date=D/<uuid>`; any other file is a run by itself.
-fn run_name(path: &str) -> &str {
-    const NUMBER: usize = "-00000".len();
-    let Some(stem) = path.strip_suffix(".parquet") else { return path };
-    let Some((name, number)) = stem.split_at_checked(stem.len().saturating_sub(NUMBER)) else { return path };
-    let uuid = name.rsplit('/').next().unwrap_or_default();
-    let is_number = number.strip_prefix('-').is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    if is_number && uuid::Uuid::try_parse(uuid).is_ok() { name } else { path }
-}
 
 /// Bounds of the choice.
 #[derive(Debug, Clone, Copy)]
@@ -149,6 +109,7 @@ fn memory_of(run: &Run) -> u64 {
 mod tests {
     use super::*;
     use crate::lake::FileStatistics;
+    use crate::maintenance::run::runs;
 
     const MIB: u64 = 1 << 20;
     const BOUNDS: Bounds = Bounds { target: 512 * MIB, memory: 4096 * MIB };
@@ -172,23 +133,6 @@ mod tests {
 
     fn chosen(sizes: &[u64], is_over: bool) -> Vec<u64> {
         choose(&flushed(sizes), is_over, BOUNDS).iter().map(|run| run.bytes).collect()
-    }
-
-    #[test]
-    fn the_files_of_a_merge_are_one_run() {
-        let run = uuid::Uuid::new_v4();
-        let names = [
-            format!("d/{run}-00001.parquet"),
-            format!("d/{run}-00000.parquet"),
-            format!("d/{}.parquet", uuid::Uuid::new_v4()),
-            "d/part-00000.parquet".to_owned(),
-            "d/part-00001.parquet".to_owned(),
-        ];
-        let files: Vec<_> = names.iter().enumerate().map(|(at, name)| file(name, 10 + at as u64)).collect();
-        let runs = runs(files.iter());
-        let counts: Vec<usize> = runs.iter().map(|run| run.files.len()).collect();
-        assert_eq!(counts, [1, 1, 1, 2]);
-        assert!(runs[3].files[0].path.ends_with("-00000.parquet"));
     }
 
     #[rstest::rstest]
