@@ -21,11 +21,13 @@ mod render;
 mod rows;
 mod say;
 mod serve;
+mod snapshot;
 mod sql;
 mod tables;
 mod target;
 mod trace;
 mod user;
+mod vacuum;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -66,6 +68,10 @@ enum Verb {
     Tables(tables::Tables),
     /// Merge the small files of each date into large sorted ones
     Compact(compact::Compact),
+    /// Remove files that no version of a table needs any more
+    Vacuum(vacuum::Vacuum),
+    /// Name a moment of the lake, and keep it openable
+    Snapshot(snapshot::Snapshot),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -99,6 +105,8 @@ pub fn main() -> ExitCode {
             Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
+            Verb::Vacuum(verb) => verb.run().await,
+            Verb::Snapshot(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

@@ -39,6 +39,8 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.repeat_window" => duration(config.ingest.wal.repeat_window),
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
         "compaction.target_bytes" => json!(config.compaction.target_bytes),
+        "maintenance.log_retention" => duration(config.housekeeping.log_retention),
+        "vacuum.grace" => duration(config.housekeeping.grace),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
         "query.max_rows" => limit(config.query.max_rows),

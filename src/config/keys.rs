@@ -54,6 +54,16 @@ pub const KEYS: &[Key] = &[
         "unflushed bytes in the write-ahead log at which requests are told to wait",
     ),
     key("compaction.target_bytes", r#""512 MiB""#, "bytes of the files that small ones are merged into"),
+    key(
+        "maintenance.log_retention",
+        r#""30d""#,
+        "how long a table's commits are kept, and with them its versions for whoever asks for an earlier one",
+    ),
+    key(
+        "vacuum.grace",
+        r#""24h""#,
+        "how long files stay that no version needs any more, for whoever still reads or is about to commit them",
+    ),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -23,7 +24,11 @@ pub struct LakeRoot {
     url: Url,
     store: Arc<dyn ObjectStore>,
     requests: StoreRequests,
+    grace: Duration,
 }
+
+/// The grace of a lake that is given no other.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl LakeRoot {
     /// Parses a folder (`./telemetry`) or a URL (`file:///srv/telemetry`, `s3://bucket/prefix`, `gs://…`, `az://…`).
@@ -54,7 +59,7 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self { url, store: Arc::new(DurableLocalStore::default()), requests: StoreRequests::default() })
+        Ok(Self::of(url, Arc::new(DurableLocalStore::default()), StoreRequests::default()))
     }
 
     fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {
@@ -79,12 +84,27 @@ impl LakeRoot {
             ))
         })??;
         let requests = store.requests().clone();
-        Ok(Self { url, store: Arc::new(WholeReads(Arc::new(store))), requests })
+        Ok(Self::of(url, Arc::new(WholeReads(Arc::new(store))), requests))
+    }
+
+    fn of(url: Url, store: Arc<dyn ObjectStore>, requests: StoreRequests) -> Self {
+        Self { url, store, requests, grace: GRACE }
     }
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default() }
+        Self::of(url, Arc::new(WholeReads(store)), StoreRequests::default())
+    }
+
+    /// The same with another grace: how long vacuum leaves what no commit names, and what was just removed.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long vacuum leaves what no commit names; a writer commits nothing that it staged half as long ago.
+    pub const fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// What was asked of an object store; stays at 0 for a local folder.

@@ -37,6 +37,17 @@ pub struct NamedSnapshot {
     pub tables: BTreeMap<String, u64>,
 }
 
+impl NamedSnapshot {
+    /// The error of whoever wants its name for another.
+    pub fn is_taken(&self) -> Error {
+        let Self { name, created, .. } = self;
+        Error::new(
+            ErrorKind::Conflict,
+            format!("there is a snapshot `{name}` already, made at {created}; choose another name"),
+        )
+    }
+}
+
 /// The named snapshots of a lake.
 #[derive(Debug, Clone)]
 pub struct NamedSnapshots {
@@ -59,7 +70,8 @@ impl NamedSnapshots {
         let unavailable = |error| Error::unavailable("the named snapshots can't be listed").with_source(error);
         let listed: Vec<_> = self.store.list(None).try_collect().await.map_err(unavailable)?;
         let names = listed.iter().filter_map(|object| object.location.filename()?.strip_suffix(".json"));
-        let read = futures::stream::iter(names.map(|name| self.read(name))).buffered(AHEAD);
+        let names: Vec<String> = names.map(str::to_owned).collect();
+        let read = futures::stream::iter(names).map(|name| async move { self.read(&name).await }).buffered(AHEAD);
         // One that was dropped since the listing is none.
         let mut snapshots: Vec<NamedSnapshot> =
             read.try_filter_map(|found| futures::future::ready(Ok(found))).try_collect().await?;
@@ -90,10 +102,7 @@ impl NamedSnapshots {
         // A store may have done it and say that it has not.
         match self.read(name).await? {
             Some(there) if there == *snapshot => Ok(()),
-            Some(there) => Err(Error::new(
-                ErrorKind::Conflict,
-                format!("there is a snapshot `{name}` already, made at {}; choose another name", there.created),
-            )),
+            Some(there) => Err(there.is_taken()),
             None => Err(Error::unavailable(format!("snapshot `{name}` can't be written")).with_source(error)),
         }
     }

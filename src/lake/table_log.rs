@@ -195,10 +195,13 @@ impl TableLog {
         Ok(Some(CommitRemoves { version, written, removed }))
     }
 
-    /// Writes the checkpoint of a version.
-    pub(super) async fn checkpoint(&self, version: u64) -> Result<()> {
+    /// Writes the checkpoint of a version, unless it is there.
+    ///
+    /// # Errors
+    /// What the store answers; the table is as right as before.
+    pub async fn checkpoint(&self, version: u64) -> Result<()> {
         let written = checkpoint(&self.log_store, version).await;
-        written.map_err(|error| self.failed(&format!("has no checkpoint at version {version}: it"), error))
+        written.map_err(|error| self.failed(&format!("can't be given a checkpoint at version {version}"), error))
     }
 
     pub(super) fn failed(&self, what: &str, error: impl Into<DeltaTableError>) -> Error {

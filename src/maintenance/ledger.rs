@@ -60,7 +60,7 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     /// The key in `commitInfo`.
-    pub const KEY: &'static str = "telestrata";
+    pub const KEY: &'static str = crate::lake::LEDGER_ENTRY;
 
     /// An entry of a new run.
     pub fn new(job: JobKind, by: impl Into<String>) -> Self {

@@ -10,11 +10,14 @@
 //! rewriter.rs  merge, prove, commit
 //! ledger.rs    what a commit says of itself
 //! progress.rs  how far a job is
+//! housekeeping.rs  a lake's tables in turn: the ledger, the logs, the files
+//! snapshot.rs  names one moment of all tables
 //! vacuum/      files that nobody needs any more are removed
 //! ```
 
 mod check;
 mod compact;
+mod housekeeping;
 mod ledger;
 mod merge;
 mod progress;
@@ -22,6 +25,7 @@ mod proof;
 mod rewriter;
 mod run;
 mod sieve;
+mod snapshot;
 mod vacuum;
 
 pub use check::{
@@ -33,4 +37,6 @@ pub use progress::Progress;
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};
+pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
+pub use snapshot::create_snapshot;
 pub use vacuum::{Amount, Intent, Unneeded, VacuumReport, vacuum};
