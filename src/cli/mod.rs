@@ -18,6 +18,7 @@ mod man;
 mod prompt;
 mod query_text;
 mod render;
+mod retention;
 mod rows;
 mod say;
 mod serve;
@@ -66,6 +67,8 @@ enum Verb {
     Tables(tables::Tables),
     /// Merge the small files of each date into large sorted ones
     Compact(compact::Compact),
+    /// Let go of what is past its age, by the rules of the configuration
+    Retention(retention::Retention),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
             Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
+            Verb::Retention(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

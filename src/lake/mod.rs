@@ -51,7 +51,7 @@ mod write;
 
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
-pub(crate) use file_rows::{file_rows, is_sorted};
+pub(crate) use file_rows::{file_columns, file_rows, is_sorted};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;

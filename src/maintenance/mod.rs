@@ -33,7 +33,10 @@ pub use compact::{CompactionSettings, Compactor, DateReport};
 pub use hold::{Hold, Holds};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
-pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
+pub use retention::{
+    Age, Condition, DECISIONS, Retention, RetentionCommit, RetentionFailure, RetentionLine, RetentionReport,
+    RetentionRules, TRACES, TableRule, TraceCondition, TraceRule,
+};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};
