@@ -128,7 +128,10 @@ impl Common {
     fn tell(&self, report: &RetentionReport) -> Result<()> {
         if self.json {
             let line = serde_json::to_string(report);
-            return say(&format!("{}\n", line.map_err(|error| Error::internal("no JSON of a report").with_source(error))?));
+            return say(&format!(
+                "{}\n",
+                line.map_err(|error| Error::internal("no JSON of a report").with_source(error))?
+            ));
         }
         let mut text = String::new();
         for (goes, verb) in [(true, "goes"), (false, "stays")] {
@@ -148,7 +151,11 @@ impl Common {
             _ = writeln!(text, "{count} commits: {} of files became {}", ByteSize(before), ByteSize(after));
         }
         if report.overtaken > 0 {
-            _ = writeln!(text, "given up: {} rewrites, another writer was first; the next run does them", report.overtaken);
+            _ = writeln!(
+                text,
+                "given up: {} rewrites, another writer was first; the next run does them",
+                report.overtaken
+            );
         }
         for failure in &report.failures {
             let date = failure.date.map_or_else(String::new, |date| format!(" {date}"));

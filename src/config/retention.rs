@@ -194,9 +194,9 @@ impl<T> Entry<T> {
     }
 
     fn wrong_sql(&self, key: &str, error: &Error) -> Error {
-        let place = error.position().map_or_else(String::new, |position| {
-            format!(" at line {}, column {}", position.line, position.column)
-        });
+        let place = error
+            .position()
+            .map_or_else(String::new, |position| format!(" at line {}, column {}", position.line, position.column));
         self.wrong(&format!("`{key}`{place}: {}", error.message()))
     }
 
@@ -309,9 +309,18 @@ mod tests {
     #[case::hours("table = \"logs\"\nafter = \"36h\"", "`after`: `36h` is no number of whole days")]
     #[case::nothing("table = \"logs\"", "neither `after` nor `max_bytes`")]
     #[case::traces_without_an_age("table = \"traces\"", "`after` is missing")]
-    #[case::then_without_keep("table = \"logs\"\nafter = \"1d\"\nthen_after = \"2d\"", "`keep_where` keeps, which is missing")]
-    #[case::then_before_after("table = \"logs\"\nafter = \"9d\"\nkeep_where = \"severity_number > 8\"\nthen_after = \"9d\"", "more than `after`")]
-    #[case::keep_without_after("table = \"logs\"\nmax_bytes = 1\nkeep_where = \"severity_number > 8\"", "`after`, which is missing")]
+    #[case::then_without_keep(
+        "table = \"logs\"\nafter = \"1d\"\nthen_after = \"2d\"",
+        "`keep_where` keeps, which is missing"
+    )]
+    #[case::then_before_after(
+        "table = \"logs\"\nafter = \"9d\"\nkeep_where = \"severity_number > 8\"\nthen_after = \"9d\"",
+        "more than `after`"
+    )]
+    #[case::keep_without_after(
+        "table = \"logs\"\nmax_bytes = 1\nkeep_where = \"severity_number > 8\"",
+        "`after`, which is missing"
+    )]
     #[case::no_bytes("table = \"logs\"\nmax_bytes = 0", "`max_bytes`")]
     #[case::bytes_of_traces("table = \"traces\"\nafter = \"1d\"\nmax_bytes = 5", "`max_bytes` is of a table")]
     #[case::keeps_all("table = \"logs\"\nafter = \"1d\"\nkeep_where = \"1 = 1\"", "never act")]
@@ -320,9 +329,15 @@ mod tests {
     #[case::a_place("table = \"logs\"\nafter = \"1d\"\nkeep_where = \"severity_number > 1 and x = 2\"", "column 25")]
     #[case::a_type("table = \"logs\"\nafter = \"1d\"\nkeep_where = \"severity_number\"", "non-boolean")]
     #[case::the_clock("table = \"logs\"\nafter = \"1d\"\nkeep_where = \"time > now()\"", "now()")]
-    #[case::sample_of_rows("table = \"spans\"\nafter = \"1d\"\nkeep_where = \"sample(trace_id, 0.1)\"", "table = \"traces\"")]
+    #[case::sample_of_rows(
+        "table = \"spans\"\nafter = \"1d\"\nkeep_where = \"sample(trace_id, 0.1)\"",
+        "table = \"traces\""
+    )]
     #[case::a_column_of_spans("table = \"traces\"\nafter = \"1d\"\nkeep_where = \"duration_nano > 5\"", "duration_ms")]
-    #[case::not_sample("table = \"traces\"\nafter = \"1d\"\nkeep_where = \"not sample(trace_id, 0.1)\"", "never under NOT")]
+    #[case::not_sample(
+        "table = \"traces\"\nafter = \"1d\"\nkeep_where = \"not sample(trace_id, 0.1)\"",
+        "never under NOT"
+    )]
     #[case::sample_of_all("table = \"traces\"\nafter = \"1d\"\nkeep_where = \"sample(trace_id, 1)\"", "always true")]
     #[case::two("table = \"logs\"\nafter = \"1d\"\n[[retention]]\ntable = \"logs\"\nafter = \"2d\"", "number 2")]
     fn what_is_wrong_with_a_rule_is_named(#[case] entry: &str, #[case] named: &str) {

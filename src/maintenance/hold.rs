@@ -69,7 +69,8 @@ impl Holds {
     /// As `config show` tells them.
     pub fn described(&self) -> Value {
         let holds = self.0.iter();
-        let holds = holds.map(|hold| json!({"table": hold.signal.table(), "where": hold.condition, "reason": hold.reason}));
+        let holds =
+            holds.map(|hold| json!({"table": hold.signal.table(), "where": hold.condition, "reason": hold.reason}));
         Value::Array(holds.collect())
     }
 }

@@ -84,11 +84,9 @@ fn collect(expression: &Expr, shares: &mut Vec<f64>) -> Result<()> {
 /// The expression for a trace that is chosen with this share.
 fn at(expression: &Expr, chosen: f64) -> Expr {
     match expression {
-        Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => Expr::BinaryOp {
-            left: Box::new(at(left, chosen)),
-            op: op.clone(),
-            right: Box::new(at(right, chosen)),
-        },
+        Expr::BinaryOp { left, op: op @ (BinaryOperator::And | BinaryOperator::Or), right } => {
+            Expr::BinaryOp { left: Box::new(at(left, chosen)), op: op.clone(), right: Box::new(at(right, chosen)) }
+        }
         Expr::Nested(inner) => Expr::Nested(Box::new(at(inner, chosen))),
         call if is_sample(call) => {
             let is_chosen = share(call).is_some_and(|share| share >= chosen);

@@ -138,7 +138,10 @@ impl Decisions {
         let damaged = |what: &str| {
             Error::new(
                 ErrorKind::Damaged,
-                format!("{}/{} {what}; restore it from a backup, or late rows are judged anew", DECISIONS.name, file.path),
+                format!(
+                    "{}/{} {what}; restore it from a backup, or late rows are judged anew",
+                    DECISIONS.name, file.path
+                ),
             )
         };
         let unreadable = |error: parquet::errors::ParquetError| {
@@ -160,7 +163,8 @@ impl Decisions {
             let ids = column("trace_id", &DataType::Utf8)?;
             let kept = column("kept", &DataType::Boolean)?;
             let weights = column("weight", &DataType::Float64)?;
-            let (ids, kept, weights) = (ids.as_string::<i32>(), kept.as_boolean(), weights.as_primitive::<Float64Type>());
+            let (ids, kept, weights) =
+                (ids.as_string::<i32>(), kept.as_boolean(), weights.as_primitive::<Float64Type>());
             for ((id, kept), weight) in ids.iter().zip(kept.iter()).zip(weights.iter()) {
                 let (Some(id), Some(kept)) = (id, kept) else { return Err(damaged("has a row without a trace")) };
                 take(TraceKey::of(id), Decision { kept, weight: weight.unwrap_or(1.0), last_day });
@@ -173,12 +177,7 @@ impl Decisions {
     ///
     /// # Errors
     /// `Unavailable` where another has committed since, or the outcome is not known: refresh and look again.
-    pub(super) async fn append(
-        &mut self,
-        decisions: Vec<NewDecision>,
-        rule: &str,
-        now: DateTime<Utc>,
-    ) -> Result<()> {
+    pub(super) async fn append(&mut self, decisions: Vec<NewDecision>, rule: &str, now: DateTime<Utc>) -> Result<()> {
         if decisions.is_empty() {
             return Ok(());
         }
@@ -263,8 +262,7 @@ fn encode(decisions: &[NewDecision], rule: &str, now: DateTime<Utc>) -> Result<(
     let texts = |text: &dyn Fn(&NewDecision) -> String| -> ArrayRef {
         Arc::new(decisions.iter().map(|decision| Some(text(decision))).collect::<StringArray>())
     };
-    let weights: Float64Array =
-        decisions.iter().map(|new| new.decision.kept.then_some(new.decision.weight)).collect();
+    let weights: Float64Array = decisions.iter().map(|new| new.decision.kept.then_some(new.decision.weight)).collect();
     let days: Date32Array = decisions.iter().map(|decision| Some(decision.first_day)).collect();
     let at = TimestampMicrosecondArray::from_value(now.timestamp_micros(), decisions.len()).with_timezone("UTC");
     let kept: BooleanArray = decisions.iter().map(|new| Some(new.decision.kept)).collect();
@@ -276,10 +274,8 @@ fn encode(decisions: &[NewDecision], rule: &str, now: DateTime<Utc>) -> Result<(
         ("rule", texts(&|_| rule.to_owned())),
         ("decided_at", Arc::new(at)),
     ];
-    let fields: Vec<Field> = columns
-        .iter()
-        .map(|(name, column)| Field::new(*name, column.data_type().clone(), true))
-        .collect();
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
     let schema = Arc::new(Schema::new(fields));
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns.into_iter().map(|(_, column)| column).collect());
     let batch = batch.map_err(internal)?;

@@ -134,7 +134,8 @@ impl Fates {
     /// The columns that the judgement reads.
     pub(super) fn columns(&self) -> HashSet<String> {
         let signal = self.date.signal;
-        let mut columns: HashSet<String> = self.rules.holds.of(signal).flat_map(|hold| named(hold.filter.columns())).collect();
+        let mut columns: HashSet<String> =
+            self.rules.holds.of(signal).flat_map(|hold| named(hold.filter.columns())).collect();
         if self.date.table == Stage::Judged
             && let Some(condition) = self.rules.of_table(signal).and_then(|rule| rule.keep_where.as_ref())
         {
@@ -243,7 +244,8 @@ impl Sieve for Fates {
         let rows = weighted(self.date.signal, rows, &fates)?;
         let lane = |lane: Lane| {
             let chosen: BooleanArray = fates.iter().map(|fate| Some(fate.lane == Some(lane))).collect();
-            filter_record_batch(&rows, &chosen).map_err(|error| Error::internal("rows can't be sifted").with_source(error))
+            filter_record_batch(&rows, &chosen)
+                .map_err(|error| Error::internal("rows can't be sifted").with_source(error))
         };
         Lane::ALL.into_iter().map(lane).collect()
     }

@@ -69,13 +69,19 @@ fn is_open(file: &LiveFile) -> bool {
     !is_weighted(FileName::parse(&file.path).mark)
 }
 
-/// A trace of a judgement's answer.
+/// A trace and with which probability the rule keeps it.
 #[derive(Debug)]
-struct Candidate {
+pub(super) struct Candidate {
     trace_id: String,
     first_day: i32,
     last_day: i32,
     probability: Option<f64>,
+}
+
+impl Candidate {
+    pub(super) fn key(&self) -> TraceKey {
+        TraceKey::of(&self.trace_id)
+    }
 }
 
 impl Traces<'_> {
@@ -94,9 +100,7 @@ impl Traces<'_> {
         (Pinned(tables.collect()), rows)
     }
 
-    /// The decisions on the traces whose last date is one of these, each trace once.
-    ///
-    /// `decided` answers what is decided already of the ids that it is given.
+    /// The traces whose last date is one of these and that are not held, and with which probability each is kept.
     ///
     /// # Errors
     /// What reading or the condition met.
@@ -105,26 +109,20 @@ impl Traces<'_> {
         rule: &TraceRule,
         dates: RangeInclusive<NaiveDate>,
         held: &HashMap<TraceKey, usize>,
-        mut decided: impl AsyncFnMut(&HashSet<TraceKey>) -> Result<Decided>,
-    ) -> Result<Vec<NewDecision>> {
+    ) -> Result<Vec<Candidate>> {
         // One more, so that a trace that crosses one midnight is not looked for twice.
         let mut begin = before(*dates.start(), REACH_DAYS + 1);
         let end = after(*dates.end(), REACH_DAYS);
         loop {
-            let candidates = self.candidates(rule, begin..=end, &dates).await?;
-            let keys: HashSet<TraceKey> =
-                candidates.iter().map(|candidate| TraceKey::of(&candidate.trace_id)).collect();
-            let decided = decided(&keys).await?;
-            let judged: Vec<Candidate> =
-                candidates.into_iter().filter(|candidate| !held.contains_key(&TraceKey::of(&candidate.trace_id))).collect();
+            let mut candidates = self.candidates(rule, begin..=end, &dates).await?;
+            candidates.retain(|candidate| !held.contains_key(&candidate.key()));
             // A trace that began so early may have begun earlier still.
-            let first = judged.iter().map(|candidate| candidate.first_day).min().and_then(date);
+            let first = candidates.iter().map(|candidate| candidate.first_day).min().and_then(date);
             let needed = first.map_or(begin, |first| before(first, REACH_DAYS));
-            if needed < begin && self.has_files_before(begin) {
-                begin = needed;
-                continue;
+            if needed >= begin || !self.has_files_before(begin) {
+                return Ok(candidates);
             }
-            return Ok(judged.into_iter().filter_map(|candidate| new_decision(candidate, &decided)).collect());
+            begin = needed;
         }
     }
 
@@ -155,8 +153,7 @@ impl Traces<'_> {
                 text(bound(part)),
                 text(bound(part + 1)),
             ];
-            let question =
-                Question { sql: include_str!("judge.sql").to_owned(), params, ..Question::default() };
+            let question = Question { sql: include_str!("judge.sql").to_owned(), params, ..Question::default() };
             let mut answer = self.engine.run(pinned.clone(), question, Supervision::default()).await?;
             while let Some(batch) = answer.batches.next().await {
                 take_candidates(rule, &batch?, &mut candidates)?;
@@ -203,10 +200,9 @@ impl Traces<'_> {
             let files = pinned.snapshot.files().iter();
             for file in files.filter(|file| date_of(file).is_some_and(|date| dates.contains(&date))) {
                 let columns = columns.clone();
-                let mut rows = file_columns(pinned.table.store(), signal, file, BATCH_ROWS, move |name| {
-                    columns.contains(name)
-                })
-                .await?;
+                let mut rows =
+                    file_columns(pinned.table.store(), signal, file, BATCH_ROWS, move |name| columns.contains(name))
+                        .await?;
                 while let Some(batch) = rows.next().await {
                     take_held(rules, signal, &batch?, &mut held)?;
                 }
@@ -250,18 +246,13 @@ fn take_candidates(rule: &TraceRule, batch: &RecordBatch, candidates: &mut Vec<C
     let dates = first.as_primitive::<Date32Type>().values().iter().zip(last.as_primitive::<Date32Type>().values());
     for ((id, (first_day, last_day)), probability) in ids.as_string_view().iter().zip(dates).zip(probabilities) {
         let Some(id) = id else { continue };
-        candidates.push(Candidate {
-            trace_id: id.to_owned(),
-            first_day: *first_day,
-            last_day: *last_day,
-            probability,
-        });
+        candidates.push(Candidate { trace_id: id.to_owned(), first_day: *first_day, last_day: *last_day, probability });
     }
     Ok(())
 }
 
 /// What is decided of a trace; `None` where it was before, and nothing came since.
-fn new_decision(candidate: Candidate, decided: &Decided) -> Option<NewDecision> {
+pub(super) fn new_decision(candidate: Candidate, decided: &Decided) -> Option<NewDecision> {
     let Candidate { trace_id, first_day, last_day, probability } = candidate;
     let decision = match decided.get(&TraceKey::of(&trace_id)) {
         Some(known) if known.last_day >= last_day => return None,
@@ -312,7 +303,8 @@ mod tests {
 
     #[test]
     fn a_decision_is_for_ever_and_follows_the_trace() {
-        let candidate = |last_day, probability| Candidate { trace_id: "a".to_owned(), first_day: 1, last_day, probability };
+        let candidate =
+            |last_day, probability| Candidate { trace_id: "a".to_owned(), first_day: 1, last_day, probability };
         let known = Decision { kept: false, weight: 1.0, last_day: 5 };
         let decided = Decided::from([(TraceKey::of("a"), known)]);
         assert!(new_decision(candidate(5, Some(1.0)), &decided).is_none());

@@ -131,7 +131,9 @@ impl Tally {
 pub(super) fn rule(signal: Signal, why: Why, rules: &RetentionRules) -> Option<String> {
     let retention = |number: usize| format!("[[retention]] number {number}");
     match why {
-        Why::Expired | Why::Ended | Why::OverCap | Why::Kept => rules.of_table(signal).map(|rule| retention(rule.number)),
+        Why::Expired | Why::Ended | Why::OverCap | Why::Kept => {
+            rules.of_table(signal).map(|rule| retention(rule.number))
+        }
         Why::TraceDropped | Why::TraceEnded | Why::TraceKept | Why::Undecided => {
             rules.traces.as_ref().map(|rule| retention(rule.number))
         }
@@ -150,11 +152,14 @@ pub(super) fn reason(signal: Signal, why: Why, rules: &RetentionRules) -> String
             format!("past after = {after}, and keep_where does not keep them")
         }
         Why::Expired => format!("past after = {after}"),
-        Why::Ended => format!("past then_after = {}", then_after(table).map_or_else(String::new, |age| age.to_string())),
+        Why::Ended => {
+            format!("past then_after = {}", then_after(table).map_or_else(String::new, |age| age.to_string()))
+        }
         Why::TraceDropped => "of traces that keep_where does not keep".to_owned(),
         Why::TraceEnded => {
             let rule = rules.traces.as_ref();
-            let age = rule.map(|rule| rule.then_after.unwrap_or(rule.after)).map_or_else(String::new, |age| age.to_string());
+            let age =
+                rule.map(|rule| rule.then_after.unwrap_or(rule.after)).map_or_else(String::new, |age| age.to_string());
             format!("of traces whose last row is past {age}")
         }
         Why::OverCap => {

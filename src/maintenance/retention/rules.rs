@@ -210,9 +210,10 @@ impl RetentionRules {
         }
         // What a hold keeps is looked at again when the holds change.
         let of_traces = traces != Stage::Open;
-        let holds = self.holds.iter().filter(|hold| {
-            hold.signal == signal || (of_traces && self.of_traces(hold.signal).is_some())
-        });
+        let holds = self
+            .holds
+            .iter()
+            .filter(|hold| hold.signal == signal || (of_traces && self.of_traces(hold.signal).is_some()));
         for hold in holds {
             said.push_str(&format!("\n{} {}", hold.signal, hold.condition));
         }
@@ -334,9 +335,7 @@ mod tests {
     fn what_is_not_kept_ends_at_once() {
         let today = date("2024-03-01");
         let age = |text: &str| Some(text.parse::<Age>().unwrap());
-        let stages = |borders: Borders| {
-            ["2024-02-28", "2024-02-20", "2023-12-01"].map(|day| borders.stage(date(day)))
-        };
+        let stages = |borders: Borders| ["2024-02-28", "2024-02-20", "2023-12-01"].map(|day| borders.stage(date(day)));
         let keeps = Borders::new(today, age("5d"), age("60d"), true);
         assert_eq!(stages(keeps), [Stage::Open, Stage::Judged, Stage::Ended]);
         assert_eq!(stages(Borders::new(today, age("5d"), None, true)), [Stage::Open, Stage::Judged, Stage::Judged]);

@@ -16,9 +16,9 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::caps::dates_over;
-use super::decisions::{Decided, Decisions, TraceKey, days};
+use super::decisions::{Decided, Decision, Decisions, NewDecision, TraceKey, days};
 use super::fates::{Fates, Lane, TraceFacts, Why};
-use super::judge::{PinnedTable, Traces, after, before, date_of};
+use super::judge::{Candidate, PinnedTable, Traces, after, before, date_of, new_decision};
 use super::report::{RetentionCommit, RetentionFailure, RetentionReport, Tally, reason, rule};
 use super::rules::{RetentionRules, Stage, TraceRule, is_weighted};
 use super::survey::{Action, Survey, trace_keys};
@@ -219,7 +219,8 @@ impl Work<'_> {
             let mut going = Vec::new();
             for file in pinned.snapshot.files().iter() {
                 let Some(date) = date_of(file) else {
-                    let error = Error::new(ErrorKind::Damaged, format!("{} has no date; no rule can be of it", file.path));
+                    let error =
+                        Error::new(ErrorKind::Damaged, format!("{} has no date; no rule can be of it", file.path));
                     self.fail(signal.table(), None, &error);
                     continue;
                 };
@@ -255,7 +256,9 @@ impl Work<'_> {
     fn trace_dates(&self, todo: &Todo) -> Vec<(NaiveDate, u64)> {
         let dates = todo.iter().filter_map(|(date, tables)| {
             let files = tables.iter().filter(|(signal, _)| {
-                self.rules().of_traces(**signal).is_some_and(|rule| rule.borders(self.today).stage(*date) != Stage::Open)
+                self.rules()
+                    .of_traces(**signal)
+                    .is_some_and(|rule| rule.borders(self.today).stage(*date) != Stage::Open)
             });
             let open = files.flat_map(|(_, files)| files).filter(|file| !is_weighted(FileName::parse(&file.path).mark));
             let mut open = open.peekable();
@@ -289,16 +292,11 @@ impl Work<'_> {
         let mut tries = 0;
         loop {
             let window = (before(*dates.start(), REACH_DAYS), after(*dates.end(), REACH_DAYS));
-            let (decisions, planned) = (&self.decisions, &self.planned);
-            let new = self
-                .traces
-                .judge(&rule, dates.clone(), &held, async |keys: &HashSet<TraceKey>| {
-                    let mut decided = decisions.of_dates(window, |trace, _| keys.contains(&trace)).await?;
-                    let planned = planned.iter().filter(|(trace, _)| keys.contains(trace));
-                    decided.extend(planned.map(|(trace, decision)| (*trace, *decision)));
-                    Ok(decided)
-                })
-                .await?;
+            let candidates = self.traces.judge(&rule, dates.clone(), &held).await?;
+            let keys: HashSet<TraceKey> = candidates.iter().map(Candidate::key).collect();
+            let decided = self.decided(window, |trace, _| keys.contains(&trace)).await?;
+            let new: Vec<NewDecision> =
+                candidates.into_iter().filter_map(|candidate| new_decision(candidate, &decided)).collect();
             let kept = new.iter().filter(|new| new.decision.kept).count() as u64;
             let count = new.len() as u64;
             match self.apply {
@@ -323,6 +321,18 @@ impl Work<'_> {
         }
     }
 
+    /// What is decided of the traces that are wanted, as far as rows of these dates may follow it.
+    async fn decided(
+        &self,
+        dates: (NaiveDate, NaiveDate),
+        wanted: impl Fn(TraceKey, Decision) -> bool,
+    ) -> Result<Decided> {
+        let mut decided = self.decisions.of_dates(dates, &wanted).await?;
+        let planned = self.planned.iter().map(|(trace, decision)| (*trace, *decision));
+        decided.extend(planned.filter(|(trace, decision)| wanted(*trace, *decision)));
+        Ok(decided)
+    }
+
     /// Planned decisions that no date to come can follow.
     fn forget_planned(&mut self, todo: &Todo) {
         if let Some(next) = todo.keys().next().and_then(|next| days(before(*next, REACH_DAYS))) {
@@ -333,7 +343,10 @@ impl Work<'_> {
     /// The traces with held rows on these dates.
     async fn held(&mut self, dates: RangeInclusive<NaiveDate>) -> Result<HashMap<TraceKey, usize>> {
         let mut held = HashMap::new();
-        if !Signal::ALL.iter().any(|signal| self.rules().of_traces(*signal).is_some() && self.rules().holds.of(*signal).next().is_some()) {
+        if !Signal::ALL
+            .iter()
+            .any(|signal| self.rules().of_traces(*signal).is_some() && self.rules().holds.of(*signal).next().is_some())
+        {
             return Ok(held);
         }
         // Dates come in ascending order.
@@ -394,14 +407,10 @@ impl Work<'_> {
         }
         let ended = self.ended().and_then(days);
         let has_ended = self.ended().is_some_and(|border| date <= border);
-        let mut decided = self
-            .decisions
-            .of_dates((date, date), |trace, decision| {
-                keys.contains(&trace) || (has_ended && Some(decision.last_day) > ended)
-            })
-            .await?;
-        let planned = self.planned.iter().filter(|(trace, _)| keys.contains(trace));
-        decided.extend(planned.map(|(trace, decision)| (*trace, *decision)));
+        let wanted = |trace: TraceKey, decision: Decision| {
+            keys.contains(&trace) || (has_ended && Some(decision.last_day) > ended)
+        };
+        let decided = self.decided((date, date), wanted).await?;
         let held = self.held(before(date, REACH_DAYS)..=after(date, REACH_DAYS)).await?;
         Ok(TraceFacts { decided, beyond_end: Arc::clone(&self.beyond_end), held: Arc::new(held), ended })
     }
@@ -487,7 +496,8 @@ impl Work<'_> {
             let (run, number) = names.entry((name.run.to_owned(), mark)).or_insert_with(|| (uuid::Uuid::now_v7(), 0));
             let path = FileName::path(&format!("{PARTITION}={date}"), *run, *number, mark);
             *number += 1;
-            let (from, to) = (object_store::path::Path::from(file.path.as_str()), object_store::path::Path::from(path.as_str()));
+            let (from, to) =
+                (object_store::path::Path::from(file.path.as_str()), object_store::path::Path::from(path.as_str()));
             match object_store::ObjectStoreExt::copy(&store, &from, &to).await {
                 Ok(()) => {}
                 Err(object_store::Error::NotFound { .. }) => continue,
@@ -546,7 +556,9 @@ impl Work<'_> {
             }
             Rewrote::Unsorted(path) => Err(Error::new(
                 ErrorKind::Damaged,
-                format!("{path} does not say that it is sorted, another engine wrote it; `telestrata compact` sorts it"),
+                format!(
+                    "{path} does not say that it is sorted, another engine wrote it; `telestrata compact` sorts it"
+                ),
             )),
         }
     }
@@ -593,7 +605,8 @@ impl Work<'_> {
         if !has_holds {
             let going = dates_over(&bytes, |_| 0, max_bytes, self.today);
             for date in &going {
-                let (rows, size) = on(*date).fold((0, 0), |sum, file| (sum.0 + file.rows.unwrap_or(0), sum.1 + file.size));
+                let (rows, size) =
+                    on(*date).fold((0, 0), |sum, file| (sum.0 + file.rows.unwrap_or(0), sum.1 + file.size));
                 let left = bytes.get(date).copied().unwrap_or(0);
                 let rows = u128::from(rows) * u128::from(left) / u128::from(size.max(1));
                 self.tally.add(signal, Why::OverCap, *date, u64::try_from(rows).unwrap_or(0), left, true);
@@ -655,3 +668,14 @@ fn fitting(runs: &[Run], memory: u64) -> Option<Vec<Run>> {
     (!some.is_empty()).then_some(some)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn goes_to_another_thread<T: Send>(_: T) {}
+
+    #[expect(dead_code, reason = "it is enough that it compiles: a server's jobs are spawned")]
+    fn a_run_can_be_spawned(retention: &Retention, now: DateTime<Utc>) {
+        goes_to_another_thread(retention.apply(&Signal::ALL, now));
+    }
+}
