@@ -2,7 +2,7 @@
 //!
 //! Guarantee: a digest says nothing about its secret to who lacks the key, and the key is of this process alone.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use sha2::{Digest as _, Sha512_256};
@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// `Config` where the system has none.
-pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     default_provider()
         .secure_random
@@ -25,14 +25,6 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N]> {
 /// What stands for a secret. Two of one key are equal exactly where the secrets are; that comparing them takes longer
 /// or shorter tells nothing, because nobody outside can choose one.
 pub(super) type SecretDigest = [u8; 32];
-
-/// Bytes as hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
-        _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// Makes digests. SHA-512/256, cut off from its state, is a keyed hash with the key in front.
 #[derive(Clone)]

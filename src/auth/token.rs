@@ -10,8 +10,9 @@ use argon2::password_hash::phc::{Output, PasswordHash, Salt};
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Argon2, Params};
 
-use super::secret::{hex, random};
+use super::secret::random;
 use crate::error::{Error, Result};
+use crate::model::ids::hex;
 
 /// What a token begins with.
 const PREFIX: &str = "tst_";

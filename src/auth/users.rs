@@ -13,9 +13,10 @@ use super::lane::{Checks, Lanes, Proven};
 use super::principal::Principal;
 use super::role::Roles;
 use super::scram::ScramVerifier;
-use super::secret::{DigestKey, hex, random};
+use super::secret::{DigestKey, random};
 use super::token::{self, TokenHash};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::ids::hex;
 
 /// The longest password or token that is looked at.
 const MAX_SECRET_BYTES: usize = 1024;

@@ -4,6 +4,7 @@
 
 mod args;
 mod arrow_answer;
+mod background;
 mod check;
 mod compact;
 mod completions;
@@ -11,6 +12,7 @@ mod config;
 mod credentials;
 mod deliver;
 mod demo;
+mod erase;
 mod export;
 mod hash;
 mod import;
@@ -68,6 +70,8 @@ enum Verb {
     Tables(tables::Tables),
     /// Merge the small files of each date into large sorted ones
     Compact(compact::Compact),
+    /// Erase rows that a person wants gone, and keep them out
+    Erase(erase::Erase),
     /// Remove files that no version of a table needs any more
     Vacuum(vacuum::Vacuum),
     /// Name a moment of the lake, and keep it openable
@@ -105,6 +109,7 @@ pub fn main() -> ExitCode {
             Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
+            Verb::Erase(verb) => verb.run().await,
             Verb::Vacuum(verb) => verb.run().await,
             Verb::Snapshot(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,

@@ -90,7 +90,9 @@ impl Which {
     fn tables(&self) -> Result<Vec<&'static str>> {
         let Some(name) = &self.table else { return Ok(TABLES.to_vec()) };
         let known = TABLES.iter().find(|table| *table == name);
-        known.map(|table| vec![*table]).ok_or_else(|| Error::config(format!("`{name}` is no table: {}", TABLES.join(", "))))
+        known
+            .map(|table| vec![*table])
+            .ok_or_else(|| Error::config(format!("`{name}` is no table: {}", TABLES.join(", "))))
     }
 }
 

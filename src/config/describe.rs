@@ -3,6 +3,8 @@
 //! Values are what came of the layers: durations and sizes in one form, paths absolute, so that two configurations
 //! can be compared. Passwords in URLs are left out.
 
+use std::num::NonZeroU64;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -11,7 +13,7 @@ use super::layers::Layers;
 use super::settings::{Config, UNLIMITED};
 
 /// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}, "auth": {"users": {name: [role]},
-/// "tokens": {name: [role]}}}`; `auth` is NULL where nobody is configured.
+/// "tokens": {name: [role]}}, "retention": [rule], "hold": [hold]}`; `auth` is NULL where nobody is configured.
 pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
     let settings: Map<String, Value> = KEYS
         .iter()
@@ -22,7 +24,13 @@ pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
         .collect();
     let promoted: Map<String, Value> =
         config.ingest.promoted.iter().map(|promoted| (promoted.name.clone(), json!(promoted.comment()))).collect();
-    json!({ "settings": settings, "promoted": promoted, "auth": config.users.described() })
+    json!({
+        "settings": settings,
+        "promoted": promoted,
+        "auth": config.users.described(),
+        "retention": config.retention.described(),
+        "hold": config.retention.holds.described(),
+    })
 }
 
 fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
@@ -39,6 +47,10 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.repeat_window" => duration(config.ingest.wal.repeat_window),
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
         "compaction.target_bytes" => json!(config.compaction.target_bytes),
+        "maintenance.enabled" => json!(config.maintenance.enabled),
+        "maintenance.cpu_threads" => json!(config.maintenance.cpu_threads),
+        "maintenance.io_bytes_per_second" => limit(config.maintenance.io_bytes_per_second.map(NonZeroU64::get)),
+        "maintenance.interval" => duration(config.maintenance.interval),
         "maintenance.log_retention" => duration(config.housekeeping.log_retention),
         "vacuum.grace" => duration(config.housekeeping.grace),
         "query.max_memory" => json!(config.query.max_memory),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -15,11 +16,13 @@ use url::Url;
 use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use super::retention::retention;
 use crate::auth::Users;
+use crate::erasure::Held;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot, longest_commit};
-use crate::maintenance::{CompactionSettings, HousekeepingSettings};
+use crate::maintenance::{CompactionSettings, HousekeepingSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -134,6 +137,10 @@ pub struct Config {
     pub views: Arc<SqlObjects>,
     /// How small files become large ones.
     pub compaction: CompactionSettings,
+    /// What a server does to its lake by itself.
+    pub maintenance: MaintenanceSettings,
+    /// What goes with age, and what is held.
+    pub retention: Arc<RetentionRules>,
     /// How long what is no longer needed stays.
     pub housekeeping: HousekeepingSettings,
     /// How requests are taken.
@@ -200,12 +207,24 @@ impl Config {
             max_hot_bytes,
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
+            held: None,
         };
         let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
-        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let compaction = CompactionSettings {
+            target_bytes,
+            memory: (memory_limit / COMPACTION_SHARE) as u64,
+            dedup_spans: reader.parse("compaction.dedup_spans")?,
+            dedup_logs: reader.parse("compaction.dedup_logs")?,
+            renew: false,
+        };
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
+        let holds = retention.holds.clone();
+        let held: Option<Arc<dyn Held>> = holds.iter().next().is_some().then(|| Arc::new(holds.clone()) as _);
+        let ingest = IngestSettings { held, ..ingest };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -220,8 +239,10 @@ impl Config {
             insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
-            views: Arc::new(views(&reader)?),
+            views: Arc::new(views),
             compaction,
+            maintenance: maintenance(&reader)?,
+            retention: Arc::new(retention),
             housekeeping,
             ingest,
             described: serde_json::Value::Null,
@@ -229,6 +250,28 @@ impl Config {
         config.described = describe(layers, &config);
         Ok(config)
     }
+}
+
+fn maintenance(reader: &Reader<'_>) -> Result<MaintenanceSettings> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu_threads = match reader.text("maintenance.cpu_threads") {
+        Some(_) => reader.parse("maintenance.cpu_threads")?,
+        None => (cores / 2).max(1),
+    };
+    if !(1..=1024).contains(&cpu_threads) {
+        return Err(reader.wrong("maintenance.cpu_threads", "must be between 1 and 1024"));
+    }
+    let interval = reader.duration("maintenance.interval")?;
+    if !(Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&interval) {
+        return Err(reader.wrong("maintenance.interval", "must be between 10ms and 24h"));
+    }
+    let io = reader.limit("maintenance.io_bytes_per_second", |key| Ok(reader.bytes(key)? as u64))?;
+    Ok(MaintenanceSettings {
+        enabled: reader.parse("maintenance.enabled")?,
+        cpu_threads,
+        io_bytes_per_second: io.and_then(NonZeroU64::new),
+        interval,
+    })
 }
 
 fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
@@ -241,7 +284,8 @@ fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
 
 fn housekeeping(reader: &Reader<'_>) -> Result<HousekeepingSettings> {
     let grace = reader.duration("vacuum.grace")?;
-    let least = reader.duration("query.max_time")? + STALENESS + 2 * longest_commit(reader.duration("store.retry_time")?);
+    let least =
+        reader.duration("query.max_time")? + STALENESS + 2 * longest_commit(reader.duration("store.retry_time")?);
     if grace < least {
         let least = humantime::format_duration(Duration::from_secs(least.as_secs() + 1));
         let why = format!(
@@ -453,8 +497,13 @@ mod tests {
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
+    #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
+    #[case("[maintenance]\ncpu_threads = 0", "maintenance.cpu_threads")]
+    #[case("[maintenance]\nenabled = \"often\"", "maintenance.enabled")]
+    #[case("[maintenance]\ninterval = \"0s\"", "maintenance.interval")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]

@@ -1,11 +1,11 @@
 //! What was not stored, each as a line of JSON with where it stands and why.
 
-use std::fmt::Write as _;
 use std::io::Write;
 
 use serde_json::json;
 
 use super::input::Input;
+use crate::model::ids::hex;
 use crate::model::signal::{Encoding, Signal};
 
 /// One record that was not stored, or a line or request that could not be read at all.
@@ -54,12 +54,4 @@ impl RejectedRecord<'_> {
         }
         writeln!(out, "{row}")
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

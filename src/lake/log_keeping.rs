@@ -119,7 +119,8 @@ impl TableLog {
             return None;
         }
         let first = below.map_or(0, |below| below + 1);
-        let (first, commit) = versions.range(first..=last).find_map(|(at, files)| Some((*at, files.commit.as_ref()?)))?;
+        let (first, commit) =
+            versions.range(first..=last).find_map(|(at, files)| Some((*at, files.commit.as_ref()?)))?;
         let lets_go = below.is_some() || first < last;
         (lets_go && commit.last_modified < kept.overdue()).then_some(last)
     }
@@ -177,7 +178,8 @@ impl TableLog {
         // A pinned version without a checkpoint of its own needs the commits down to the one before it.
         let needy = kept.pinned.iter().find(|version| !versions.get(version).is_some_and(|files| files.checkpoint));
         if let Some(needy) = needy {
-            let before = versions.range(..=*needy).rev().find(|(_, files)| files.checkpoint).map(|(version, _)| *version);
+            let before =
+                versions.range(..=*needy).rev().find(|(_, files)| files.checkpoint).map(|(version, _)| *version);
             cut = cut.zip(before).map(|(cut, before)| cut.min(before));
         }
         Ok(cut)
@@ -199,7 +201,8 @@ impl TableLog {
         let hint = serde_json::from_slice::<Hint>(&text);
         let table = self.table();
         hint.map(|hint| Some(hint.version)).map_err(|error| {
-            Error::unavailable(format!("table `{table}` has a _last_checkpoint that names no version")).with_source(error)
+            Error::unavailable(format!("table `{table}` has a _last_checkpoint that names no version"))
+                .with_source(error)
         })
     }
 }
@@ -259,7 +262,13 @@ mod tests {
 
     fn object(name: &str, day: i64) -> ObjectMeta {
         let last_modified = DateTime::UNIX_EPOCH + TimeDelta::days(day);
-        ObjectMeta { location: Path::from(format!("_delta_log/{name}")), last_modified, size: 1, e_tag: None, version: None }
+        ObjectMeta {
+            location: Path::from(format!("_delta_log/{name}")),
+            last_modified,
+            size: 1,
+            e_tag: None,
+            version: None,
+        }
     }
 
     /// A commit a day from version 0 on, and these checkpoints.
@@ -278,10 +287,15 @@ mod tests {
             object("00000000000000000008.checkpoint.0000000002.0000000002.parquet", 1),
             object("_commit_x.json.tmp", 1),
         ];
-        objects.push(ObjectMeta { location: "_delta_log/_sidecars/00000000000000000009.json".into(), ..objects[0].clone() });
+        objects.push(ObjectMeta {
+            location: "_delta_log/_sidecars/00000000000000000009.json".into(),
+            ..objects[0].clone()
+        });
         let versions = versions(objects);
-        let seen: Vec<_> =
-            versions.iter().map(|(at, files)| (*at, files.commit.is_some(), files.checkpoint, files.files.len())).collect();
+        let seen: Vec<_> = versions
+            .iter()
+            .map(|(at, files)| (*at, files.commit.is_some(), files.checkpoint, files.files.len()))
+            .collect();
         assert_eq!(seen, [(7, true, false, 2), (8, false, true, 2)]);
     }
 

@@ -150,8 +150,7 @@ impl TableLog {
         }
         let log = state.snapshot().try_log_data();
         let log = log.map_err(|error| refused("has a log that can't be read").with_source(error))?;
-        let mut files =
-            VersionFiles { version: state.version(), names: FileNames::default(), count: 0, bytes: 0 };
+        let mut files = VersionFiles { version: state.version(), names: FileNames::default(), count: 0, bytes: 0 };
         for view in log.iter() {
             if view.deletion_vector_descriptor().is_some() {
                 return Err(refused("has a deletion vector, written by another engine; its files are left alone"));

@@ -161,7 +161,8 @@ async fn write(ledger: &DerivedTable, table: &str, commits: &[TableCommit]) -> R
 }
 
 fn encode(commits: &[TableCommit]) -> Result<Vec<u8>> {
-    let failed = |error: parquet::errors::ParquetError| Error::internal("the ledger can't be encoded").with_source(error);
+    let failed =
+        |error: parquet::errors::ParquetError| Error::internal("the ledger can't be encoded").with_source(error);
     let schema = Arc::new(Schema::new(fields()));
     let commits: Vec<&TableCommit> = commits.iter().collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns(&commits))

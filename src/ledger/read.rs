@@ -8,8 +8,8 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::rows::commits;
 use super::TABLE;
+use super::rows::commits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{DerivedFile, DerivedTable, LakeRoot, TableCommit};
 
@@ -34,7 +34,8 @@ pub(super) async fn read_files(store: &Arc<dyn ObjectStore>, files: &[DerivedFil
     let reads = futures::stream::iter(files.to_vec()).map(|file| {
         let store = Arc::clone(store);
         async move {
-            let unavailable = |error| Error::unavailable(format!("{}/{} can't be read", TABLE.name, file.path)).with_source(error);
+            let unavailable =
+                |error| Error::unavailable(format!("{}/{} can't be read", TABLE.name, file.path)).with_source(error);
             let found = store.get(&Path::from(file.path.as_str())).await.map_err(unavailable)?;
             decode(&file.path, found.bytes().await.map_err(unavailable)?)
         }

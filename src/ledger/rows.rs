@@ -64,8 +64,10 @@ impl Column {
             Kind::Time => json!("timestamp"),
             Kind::Boolean => json!("boolean"),
             Kind::Transactions => {
-                let field = |name: &str, kind: &str| json!({ "name": name, "type": kind, "nullable": true, "metadata": {} });
-                let element = json!({ "type": "struct", "fields": [field("app_id", "string"), field("version", "long")] });
+                let field =
+                    |name: &str, kind: &str| json!({ "name": name, "type": kind, "nullable": true, "metadata": {} });
+                let element =
+                    json!({ "type": "struct", "fields": [field("app_id", "string"), field("version", "long")] });
                 json!({ "type": "array", "elementType": element, "containsNull": true })
             }
         }
@@ -130,8 +132,7 @@ pub(crate) fn columns(commits: &[&TableCommit]) -> Vec<ArrayRef> {
 
 fn transactions(commits: &[&TableCommit]) -> ArrayRef {
     let builders: Vec<Box<dyn ArrayBuilder>> = vec![Box::new(StringBuilder::new()), Box::new(Int64Builder::new())];
-    let mut lists =
-        ListBuilder::new(StructBuilder::new(transaction_fields(), builders)).with_field(transaction_item());
+    let mut lists = ListBuilder::new(StructBuilder::new(transaction_fields(), builders)).with_field(transaction_item());
     for commit in commits {
         let items = lists.values();
         for (app_id, version) in &commit.transactions {

@@ -26,13 +26,8 @@ pub struct HousekeepingSettings {
 }
 
 /// The tables that housekeeping looks after: the signals' and those that are derived from them.
-pub const TABLES: [&str; 5] = [
-    Signal::Logs.table(),
-    Signal::Spans.table(),
-    Signal::Metrics.table(),
-    trace_index::TABLE.name,
-    ledger::TABLE.name,
-];
+pub const TABLES: [&str; 5] =
+    [Signal::Logs.table(), Signal::Spans.table(), Signal::Metrics.table(), trace_index::TABLE.name, ledger::TABLE.name];
 
 /// Brings one table's log in order: its commits into the ledger, checkpoints where they are due, and what is older than
 /// the retention away. `None` where there is no such table. Cancel-safe: dropped at any point, the table is as right as

@@ -28,7 +28,10 @@ pub async fn create_snapshot(root: &LakeRoot, name: &str, now: DateTime<Utc>) ->
     }
     let mut tables = cut(root).await?;
     if tables.is_empty() {
-        return Err(Error::new(ErrorKind::NotFound, format!("there is no lake at {}; name one with --lake", root.display())));
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("there is no lake at {}; name one with --lake", root.display()),
+        ));
     }
     for table in TABLES.into_iter().filter(|table| Signal::from_table(table).is_none()) {
         if let Some(files) = TableLog::new(root, table)?.newest_files().await? {
@@ -57,7 +60,8 @@ async fn cut(root: &LakeRoot) -> Result<BTreeMap<String, u64>> {
         let newer = newer.await?;
         if newer.iter().all(Option::is_none) {
             let versions = tables.iter().zip(newest);
-            let versions = versions.filter_map(|(table, known)| Some((table.signal().table().to_owned(), known?.version())));
+            let versions =
+                versions.filter_map(|(table, known)| Some((table.signal().table().to_owned(), known?.version())));
             return Ok(versions.collect());
         }
         for (known, newer) in newest.iter_mut().zip(newer) {

@@ -1,6 +1,6 @@
 //! Trace and span ids, in any spelling that people and tools give them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Hex digits of a trace id.
 const TRACE_DIGITS: usize = 32;
@@ -10,6 +10,15 @@ const SPAN_DIGITS: usize = 16;
 
 /// Characters of a wrong id that its error repeats.
 const REPEATED: usize = 80;
+
+/// Bytes as lower-case hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // Writing to a String does not fail.
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// A trace's id as the tables have it: 32 lower-case hex digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

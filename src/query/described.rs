@@ -3,7 +3,7 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use serde::Serialize;
 
-use super::engine::Pinned;
+use super::question::Pinned;
 use super::sql_objects::SqlObjects;
 use super::sql_type::type_name;
 use super::system::{SYSTEM_SCHEMA, SystemTable};

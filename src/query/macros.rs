@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableFactor, TableFunctionArgs, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::engine::{CATALOG, SCHEMA};
+use super::planner::{CATALOG, SCHEMA};
 use super::sql_objects::{Parameter, SqlObject, SqlObjects};
 use super::statement::{parse, parse_expression};
 use crate::error::{Error, Result};

@@ -10,11 +10,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use axum::{Extension, Router};
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::general_purpose::GeneralPurpose;
@@ -66,6 +66,30 @@ impl Gate {
     pub(super) fn before(self, routes: Router) -> Router {
         routes.layer(from_fn_with_state(self, authenticate))
     }
+
+    /// Puts the role alone before routes of a router that this gate stands before.
+    pub(super) fn role_before<S: Clone + Send + Sync + 'static>(&self, role: Role, routes: Router<S>) -> Router<S> {
+        routes.route_layer(from_fn_with_state(self.clone().needs(role), with_role))
+    }
+
+    /// Tells it, and counts it.
+    fn turn_away(&self, error: Error, headers: &HeaderMap) -> Response {
+        self.refused.get_or_create(&ByDoor { door: self.door, reason: error.kind().name() }).inc();
+        (self.refuse)(error, headers)
+    }
+}
+
+/// Refuses a principal that lacks the role.
+async fn with_role(
+    State(gate): State<Gate>,
+    Extension(who): Extension<Principal>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match gate.role.map_or(Ok(()), |role| who.require(role)) {
+        Ok(()) => next.run(request).await,
+        Err(error) => gate.turn_away(error, request.headers()),
+    }
 }
 
 /// Puts the principal into the request, or refuses it.
@@ -81,10 +105,7 @@ async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next
             request.extensions_mut().insert(principal);
             next.run(request).await
         }
-        Err(error) => {
-            gate.refused.get_or_create(&ByDoor { door: gate.door, reason: error.kind().name() }).inc();
-            (gate.refuse)(error, request.headers())
-        }
+        Err(error) => gate.turn_away(error, request.headers()),
     }
 }
 

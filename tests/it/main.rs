@@ -6,6 +6,8 @@
 mod support;
 
 mod asof_join;
+mod background;
+mod background_cost;
 mod bounded_reads;
 mod catalog_views;
 mod check;

@@ -32,9 +32,7 @@ use object_store::path::Path;
 use self::judge::{Known, Verdict};
 pub use self::report::{Amount, Unneeded, VacuumReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{
-    FileNames, LakeRoot, Leftover, NamedSnapshot, NamedSnapshots, TableLog, leftovers, remove_leftover,
-};
+use crate::lake::{FileNames, LakeRoot, Leftover, NamedSnapshot, NamedSnapshots, TableLog, leftovers, remove_leftover};
 
 /// Files of one request to remove them.
 const DELETES_AT_ONCE: usize = 1000;

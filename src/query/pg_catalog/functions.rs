@@ -97,9 +97,9 @@ pub(super) fn of_user(user: &str) -> Vec<ScalarUDF> {
 pub(super) fn of_catalogue(index: &Arc<Index>) -> Vec<ScalarUDF> {
     let mut all = vec![
         constant("version", super::version()),
-        constant("current_database", super::super::engine::CATALOG.to_owned()),
-        constant("current_catalog", super::super::engine::CATALOG.to_owned()),
-        constant("current_schema", super::super::engine::SCHEMA.to_owned()),
+        constant("current_database", super::super::planner::CATALOG.to_owned()),
+        constant("current_catalog", super::super::planner::CATALOG.to_owned()),
+        constant("current_schema", super::super::planner::SCHEMA.to_owned()),
         constant("pg_client_encoding", "UTF8".to_owned()),
         constant("getdatabaseencoding", "UTF8".to_owned()),
         RowFunction::udf("pg_encoding_to_char", DataType::Utf8, |_| Ok(ScalarValue::from("UTF8"))),

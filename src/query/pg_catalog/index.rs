@@ -98,7 +98,7 @@ impl Index {
         match parts.as_slice() {
             [name] => SEARCHED.iter().find_map(|schema| of(schema, name)),
             [schema, name] => of(schema, name),
-            [database, schema, name] if database == super::super::engine::CATALOG => of(schema, name),
+            [database, schema, name] if database == super::super::planner::CATALOG => of(schema, name),
             _ => None,
         }
     }

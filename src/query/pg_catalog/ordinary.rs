@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, VisitMut, VisitorMut,
 };
 
-use super::super::engine::{CATALOG, SCHEMA};
+use super::super::planner::{CATALOG, SCHEMA};
 use super::ast::{arguments, as_string, call, parts, string};
 
 /// Rewrites a statement in place.

@@ -20,8 +20,8 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion_pg_catalog::pg_catalog::quote_ident_udf::create_parse_ident_udf;
 use tokio::sync::OnceCell;
 
-use super::super::engine::CATALOG;
 use super::super::error::from_datafusion;
+use super::super::planner::CATALOG;
 use super::super::statement::{MAX_DEPTH, check_length};
 use super::index::Index;
 use super::lake::{FunctionSource, Lake, RelationSource, role_rows, setting_rows};

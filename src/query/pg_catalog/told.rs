@@ -4,8 +4,9 @@ use arrow::datatypes::SchemaRef;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Documentation;
 
-use super::super::engine::{CATALOG, SCHEMA};
+use super::super::described::table_summary;
 use super::super::error::from_datafusion;
+use super::super::planner::{CATALOG, SCHEMA};
 use super::super::sql_objects::{SqlObject, SqlObjects};
 use super::super::system::{SYSTEM_SCHEMA, SystemTable};
 use super::lake::{FunctionKind, FunctionSource, RelationSource};
@@ -44,8 +45,8 @@ impl<'a> Told<'a> {
         self.tables.iter().map(|(_, columns)| SchemaRef::clone(columns)).collect()
     }
 
-    /// The views that the session is to have planned before [`Self::all`].
-    pub(in super::super) fn views(&self) -> impl Iterator<Item = &'a SqlObject> {
+    /// The views, which the session is to have planned before [`Self::all`].
+    fn views(&self) -> impl Iterator<Item = &'a SqlObject> {
         self.objects.iter().filter(|object| object.parameters.is_none())
     }
 
@@ -89,7 +90,7 @@ impl<'a> Told<'a> {
             name: signal.table().to_owned(),
             column_comments: schema.fields().iter().map(|field| comment(field.name())).collect(),
             columns: schema,
-            comment: Some(row_of(signal).to_owned()),
+            comment: Some(table_summary(signal).to_owned()),
             definition: None,
         }
     }
@@ -120,14 +121,6 @@ impl<'a> Told<'a> {
         all.sort_by(|one, other| one.name.cmp(&other.name));
         all.dedup_by(|one, other| one.name == other.name);
         all
-    }
-}
-
-const fn row_of(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Logs => "One row a log record.",
-        Signal::Spans => "One row a span.",
-        Signal::Metrics => "One row a data point.",
     }
 }
 

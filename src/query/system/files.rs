@@ -8,8 +8,8 @@ use datafusion::common::Result;
 use super::columns::SystemTable;
 use crate::lake::{LakeRoot, LiveFile, micros};
 use crate::model::signal::Signal;
-use crate::query::engine::Pinned;
 use crate::query::provider::external;
+use crate::query::question::Pinned;
 
 /// A row a file, by table and path.
 pub(super) fn files(root: &LakeRoot, pinned: &Pinned) -> Result<RecordBatch> {

@@ -32,8 +32,8 @@ use crate::lake::{LakeRoot, LakeTable, TableCommit};
 use crate::ledger::{self, ledger_commits};
 use crate::model::signal::Signal;
 use crate::query::asked::has_subquery;
-use crate::query::engine::Pinned;
 use crate::query::provider::{external, unqualified};
+use crate::query::question::Pinned;
 
 /// Commits of a table that are read at once.
 const AHEAD: usize = 8;

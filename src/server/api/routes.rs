@@ -3,16 +3,16 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
-use axum::{Extension, Router};
+use axum::routing::{get, post};
 
 use super::cancel::{cancel, running};
 use super::config::configuration;
 use super::cross_site::refuse_cross_site;
+use super::erase;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::import::import;
@@ -23,10 +23,11 @@ use super::question::MAX_QUESTION_BYTES;
 use super::sql::sql;
 use super::tables::{schema, tables};
 use super::trace::trace;
-use crate::auth::{Principal, Role};
+use crate::auth::Role;
 use crate::error::Error;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
+use crate::maintenance::EraseSettings;
 use crate::server::authenticate::{Gate, challenge};
 use crate::server::jaeger;
 use crate::server::life::Life;
@@ -51,6 +52,9 @@ pub(super) struct Api {
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
     pub(super) importing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) erase: Option<EraseSettings>,
+    /// Held by the erasure that is under way.
+    pub(super) erasing: tokio::sync::Mutex<()>,
     pub(super) config: serde_json::Value,
 }
 
@@ -65,20 +69,30 @@ pub(in crate::server) fn routes(
 ) -> Router {
     let room = Room::new(QUESTIONS_AT_ONCE * MAX_QUESTION_BYTES);
     let traces = Traces::new(Arc::clone(&service));
+    // A path without a role is for whoever shows credentials.
+    let of_role = |role, routes| gate.role_before(role, routes);
+    let query = Router::new()
+        .route("/v1/sql", get(sql).post(sql))
+        .route("/v1/sql/cancel", post(cancel))
+        .route("/v1/sql/running", get(running))
+        .route("/v1/tables", get(tables))
+        .route("/v1/tables/{name}/schema", get(schema))
+        .route("/v1/traces/{id}", get(trace));
+    let maintain = Router::new()
+        .route("/v1/flush", post(flush))
+        .route("/v1/erase", get(erase::list))
+        .route("/v1/erase/plan", post(erase::plan))
+        .route("/v1/erase/apply", post(erase::apply))
+        .route("/v1/erase/lift", post(erase::lift));
     let routes = Router::new()
         .route("/", get(index))
-        .route("/v1/sql", needs(Role::Query, get(sql).post(sql)))
-        .route("/v1/sql/cancel", needs(Role::Query, post(cancel)))
-        .route("/v1/sql/running", needs(Role::Query, get(running)))
-        .route("/v1/tables", needs(Role::Query, get(tables)))
-        .route("/v1/tables/{name}/schema", needs(Role::Query, get(schema)))
-        .route("/v1/traces/{id}", needs(Role::Query, get(trace)))
-        .route("/v1/flush", needs(Role::Maintain, post(flush)))
-        .route("/v1/import", needs(Role::Ingest, post(import)))
-        .route("/v1/config", needs(Role::Admin, get(configuration)))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        .merge(of_role(Role::Query, query))
+        .merge(of_role(Role::Maintain, maintain))
+        .merge(of_role(Role::Ingest, Router::new().route("/v1/import", post(import))))
+        .merge(of_role(Role::Admin, Router::new().route("/v1/config", get(configuration))))
         .with_state(Arc::new(Api {
             store,
             service,
@@ -87,9 +101,11 @@ pub(in crate::server) fn routes(
             room,
             import: settings.import.clone(),
             importing: Arc::default(),
+            erase: settings.erase.clone(),
+            erasing: tokio::sync::Mutex::default(),
             config: settings.config.clone(),
         }))
-        .merge(jaeger::routes(traces).route_layer(from_fn_with_state(Role::Query, with_role)))
+        .merge(gate.role_before(Role::Query, jaeger::routes(traces)))
         .fallback(async || {
             Problem::of_status(StatusCode::NOT_FOUND, "there is nothing here; GET / lists what there is")
         })
@@ -107,21 +123,4 @@ pub(in crate::server) fn routes(
 /// Tells a caller that it may not come in.
 pub(in crate::server) fn refuse(error: Error, _: &HeaderMap) -> Response {
     challenge(Problem::from(error).into_response())
-}
-
-/// A path for those with a role. A path without is for whoever shows credentials.
-fn needs(role: Role, route: MethodRouter<Arc<Api>>) -> MethodRouter<Arc<Api>> {
-    route.route_layer(from_fn_with_state(role, with_role))
-}
-
-async fn with_role(
-    State(role): State<Role>,
-    Extension(who): Extension<Principal>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match who.require(role) {
-        Ok(()) => next.run(request).await,
-        Err(error) => Problem::from(error).into_response(),
-    }
 }

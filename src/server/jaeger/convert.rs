@@ -13,9 +13,10 @@ use serde_json::Value;
 
 use super::model::{KeyValue, Log, Process, Reference, UiSpan, UiTrace};
 use crate::export::Record;
+use crate::model::ids::hex;
 use crate::otlp::value::special_double;
 use crate::otlp::{SPAN_KIND, STATUS_CODE, push_base64};
-use crate::server::traces::{Trace, hex, plain};
+use crate::server::traces::{Trace, plain};
 
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;

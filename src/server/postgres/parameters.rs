@@ -9,7 +9,7 @@ use pgwire::api::Type;
 
 use super::encode::{decimal_from_groups, parse_decimal};
 use super::errors::Refusal;
-use super::types::{Format, arrow_type, item_of, parameter_type};
+use super::types::{Format, arrow_type, is_text, item_of, parameter_type};
 
 /// From 1970-01-01 to 2000-01-01, from which PostgreSQL counts.
 const EPOCH_DAYS: i32 = 10_957;
@@ -93,15 +93,7 @@ fn from_text(pg: &Type, text: &str) -> Option<ScalarValue> {
         return array_from_text(&item, text);
     }
     Some(match *pg {
-        Type::TEXT
-        | Type::VARCHAR
-        | Type::BPCHAR
-        | Type::NAME
-        | Type::UNKNOWN
-        | Type::CHAR
-        | Type::JSON
-        | Type::JSONB
-        | Type::UUID => ScalarValue::from(text),
+        _ if is_text(pg) => ScalarValue::from(text),
         Type::BYTEA => ScalarValue::Binary(Some(bytes_from_text(text)?)),
         Type::NUMERIC => decimal(parse_decimal(text.trim())?),
         _ => ScalarValue::from(text.trim()).cast_to(&arrow_type(pg)?).ok()?,

@@ -95,6 +95,22 @@ pub(super) fn item_of(array: &Type) -> Option<Type> {
     ARRAYS.iter().find(|(_, other)| other == array).map(|(item, _)| item.clone())
 }
 
+/// Whether a type's text form is its value in a query.
+pub(super) fn is_text(pg: &Type) -> bool {
+    matches!(
+        *pg,
+        Type::TEXT
+            | Type::VARCHAR
+            | Type::BPCHAR
+            | Type::NAME
+            | Type::UNKNOWN
+            | Type::CHAR
+            | Type::JSON
+            | Type::JSONB
+            | Type::UUID
+    )
+}
+
 /// The type that a value of a client's type has in a query; `None` for one that is not taken.
 pub(super) fn arrow_type(pg: &Type) -> Option<DataType> {
     Some(match *pg {
@@ -106,15 +122,7 @@ pub(super) fn arrow_type(pg: &Type) -> Option<DataType> {
         Type::FLOAT8 => DataType::Float64,
         // Its scale is the value's own.
         Type::NUMERIC => DataType::Decimal128(38, 10),
-        Type::TEXT
-        | Type::VARCHAR
-        | Type::BPCHAR
-        | Type::NAME
-        | Type::UNKNOWN
-        | Type::CHAR
-        | Type::JSON
-        | Type::JSONB
-        | Type::UUID => DataType::Utf8,
+        _ if is_text(pg) => DataType::Utf8,
         Type::BYTEA => DataType::Binary,
         Type::DATE => DataType::Date32,
         Type::TIME => DataType::Time64(TimeUnit::Microsecond),

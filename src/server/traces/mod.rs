@@ -22,7 +22,7 @@ use datafusion::common::ScalarValue;
 
 pub(super) use body::held_body;
 pub(super) use columns::Columns;
-pub(super) use values::{hex, plain, plain_attributes};
+pub(super) use values::{plain, plain_attributes};
 pub(super) use whole::{Trace, with_ids};
 
 use crate::auth::Principal;

@@ -37,9 +37,3 @@ pub(in crate::server) fn plain(value: Option<&AnyValue>) -> Value {
 pub(in crate::server) fn plain_attributes(attributes: &[KeyValue]) -> Map<String, Value> {
     attributes.iter().map(|attribute| (attribute.key.clone(), plain(attribute.value.as_ref()))).collect()
 }
-
-/// The digits of an id.
-pub(in crate::server) fn hex(id: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    id.iter().flat_map(|byte| [byte >> 4, byte & 0xF]).map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}

@@ -24,7 +24,13 @@ async fn flushed(server: &Server, flushes: std::ops::Range<u64>) {
 }
 
 fn count_at(home: &Home, name: &str) -> String {
-    said(&home.verb("sql").args(["--snapshot", name, "--format", "csv", "select count(body) as n from logs"]).output().unwrap())
+    said(
+        &home
+            .verb("sql")
+            .args(["--snapshot", name, "--format", "csv", "select count(body) as n from logs"])
+            .output()
+            .unwrap(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +73,8 @@ async fn a_named_moment_opens_until_its_name_is_dropped() {
     }
     let trace = home.verb("trace").args(["--snapshot", "before-upgrade", &"a".repeat(32)]).output().unwrap();
     assert!(String::from_utf8_lossy(&trace.stderr).contains("trace"), "{trace:?}");
-    let exported = home.verb("export").args(["--snapshot", "before-upgrade", "logs", "--format", "ndjson"]).output().unwrap();
+    let exported =
+        home.verb("export").args(["--snapshot", "before-upgrade", "logs", "--format", "ndjson"]).output().unwrap();
     assert_eq!(said(&exported).lines().count(), 20);
 
     assert!(said(&snapshot(&home, &["list"])).starts_with("before-upgrade  "));
@@ -110,7 +117,9 @@ async fn snapshots_beside_a_server_hold_what_they_held() {
     let mut held = Vec::new();
     for round in 0..6_u64 {
         for request in round * 10..(round + 1) * 10 {
-            send_logs(&client, &server.otlp_http(), numbered_logs("s", request * 5..(request + 1) * 5, DAY)).await.unwrap();
+            send_logs(&client, &server.otlp_http(), numbered_logs("s", request * 5..(request + 1) * 5, DAY))
+                .await
+                .unwrap();
         }
         let name = format!("round-{round}");
         // Refused where the tables go on at every look.

@@ -64,7 +64,8 @@ async fn what_no_version_needs_goes_after_the_grace_and_nothing_else() {
     std::fs::write(day.join("still-being-written.parquet"), &whole).unwrap();
     let plan = of_table(&vacuumed(&home, "plan"), "logs").clone();
     assert_eq!((&plan["unneeded"]["files"], &plan["young"]["files"]), (&12.into(), &1.into()), "{plan}");
-    let paths: Vec<&str> = plan["paths"].as_array().unwrap().iter().map(|path| path["path"].as_str().unwrap()).collect();
+    let paths: Vec<&str> =
+        plan["paths"].as_array().unwrap().iter().map(|path| path["path"].as_str().unwrap()).collect();
     assert!(paths.len() == 12 && paths.iter().any(|path| path.ends_with(&orphan)), "{paths:?}");
     assert_eq!(data_files(&home), all + 1, "a plan removes nothing");
 
@@ -223,7 +224,8 @@ async fn at_whichever_operation_it_fails_the_table_is_whole_and_the_next_vacuum_
         let dying: FaultStore = run.store(Plan::QUIET);
         dying.die_after(operation);
         let outcome = vacuum_of(&run.root(&dying)).await;
-        failed += u64::from(outcome.is_err() || outcome.is_ok_and(|reports| reports.iter().any(|one| one.error.is_some())));
+        failed +=
+            u64::from(outcome.is_err() || outcome.is_ok_and(|reports| reports.iter().any(|one| one.error.is_some())));
         run.finish(&[]).await;
         for report in vacuum_of(&run.quiet_root()).await.unwrap() {
             assert_eq!(report.error, None, "{report:?}");

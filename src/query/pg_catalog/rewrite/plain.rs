@@ -353,7 +353,7 @@ fn rewrite_factor(factor: &mut TableFactor) {
     let TableFactor::Table { name, alias, args, .. } = factor else { return };
     if let Some(parts) = parts(name)
         && let [first, schema, table] = parts.as_slice()
-        && first == super::super::super::engine::CATALOG
+        && first == super::super::super::planner::CATALOG
     {
         *name = ObjectName::from(vec![Ident::new(schema.clone()), Ident::new(table.clone())]);
     }

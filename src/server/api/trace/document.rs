@@ -14,8 +14,8 @@ use super::read::{Node, Spans};
 use super::story::{Exemplar, Log, Logs};
 use crate::error::Result;
 use crate::export::OfSchema;
-use crate::model::ids::TraceId;
-use crate::server::traces::{hex, plain, plain_attributes};
+use crate::model::ids::{TraceId, hex};
+use crate::server::traces::{plain, plain_attributes};
 
 /// The severity from which on a log is of an error (OpenTelemetry, "Severity fields").
 const ERROR_SEVERITY: i32 = 17;

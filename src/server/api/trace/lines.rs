@@ -5,7 +5,8 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::server::traces::{hex, plain_attributes};
+use crate::model::ids::hex;
+use crate::server::traces::plain_attributes;
 
 /// The document.
 #[derive(Debug, Serialize)]

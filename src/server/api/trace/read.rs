@@ -7,8 +7,8 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 
 use crate::error::Result;
 use crate::export::{Record, RecordReader};
-use crate::model::ids::TraceId;
-use crate::server::traces::{AnswerRoom, Caller, Columns, Traces, hex};
+use crate::model::ids::{TraceId, hex};
+use crate::server::traces::{AnswerRoom, Caller, Columns, Traces};
 
 /// The spans of a trace.
 #[derive(Debug, Default)]
