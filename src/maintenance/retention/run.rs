@@ -587,7 +587,12 @@ impl Work<'_> {
         let Some(snapshot) = self.newest.get(&signal) else { return Ok(()) };
         let live: Vec<Arc<LiveFile>> = snapshot.files().iter().cloned().collect();
         let bytes = match self.apply {
-            None => self.remaining.remove(&signal).unwrap_or_default(),
+            // A date that goes by its age in the same run is not counted again.
+            None => {
+                let mut left = self.remaining.remove(&signal).unwrap_or_default();
+                left.retain(|_, bytes| *bytes > 0);
+                left
+            }
             Some(_) => {
                 let mut bytes = BTreeMap::new();
                 for (date, file) in live.iter().filter_map(|file| Some((date_of(file)?, file))) {
