@@ -120,8 +120,8 @@ pub(super) fn erase_settings(config: &Config) -> Result<EraseSettings> {
     Ok(EraseSettings {
         target_bytes: config.compaction.target_bytes,
         memory: config.compaction.memory,
-        grace: Duration::from_hours(24),
-        log_retention: Duration::from_hours(30 * 24),
+        grace: config.housekeeping.grace,
+        log_retention: config.housekeeping.log_retention,
         holds: Arc::new(config.retention.holds.clone()),
         filters: Arc::new(RowFilters::new(&config.query, Arc::clone(&config.views))?),
     })
