@@ -18,6 +18,7 @@ use super::describe::describe;
 use super::layers::Layers;
 use super::retention::retention;
 use crate::auth::Users;
+use crate::erasure::Held;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
@@ -199,6 +200,7 @@ impl Config {
             max_hot_bytes,
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
+            held: None,
         };
         let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
         if target_bytes < 1 << 20 {
@@ -213,6 +215,9 @@ impl Config {
         };
         let views = views(&reader)?;
         let retention = retention(layers, &query, &views, &ingest.promoted)?;
+        let holds = retention.holds.clone();
+        let held: Option<Arc<dyn Held>> = holds.iter().next().is_some().then(|| Arc::new(holds.clone()) as _);
+        let ingest = IngestSettings { held, ..ingest };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),

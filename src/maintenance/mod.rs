@@ -3,6 +3,7 @@
 //! ```text
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
+//! erase/       rows that a person wants gone
 //! jobs/        what a server does by itself: when, with how much, and how it went
 //! hold.rs      rows that nothing lets go
 //! retention/   rows that go with age
@@ -18,6 +19,7 @@
 
 mod check;
 mod compact;
+mod erase;
 mod external_sort;
 mod hold;
 mod jobs;
@@ -34,6 +36,10 @@ pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
 pub use compact::{CompactionSettings, Compactor, DateReport, Dedup, Pending};
+pub use erase::{
+    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
+    Remainder, TableErasure,
+};
 pub use hold::{Hold, Holds};
 pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
