@@ -23,11 +23,13 @@ mod render;
 mod rows;
 mod say;
 mod serve;
+mod snapshot;
 mod sql;
 mod tables;
 mod target;
 mod trace;
 mod user;
+mod vacuum;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -70,6 +72,10 @@ enum Verb {
     Compact(compact::Compact),
     /// Erase rows that a person wants gone, and keep them out
     Erase(erase::Erase),
+    /// Remove files that no version of a table needs any more
+    Vacuum(vacuum::Vacuum),
+    /// Name a moment of the lake, and keep it openable
+    Snapshot(snapshot::Snapshot),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -104,6 +110,8 @@ pub fn main() -> ExitCode {
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
             Verb::Erase(verb) => verb.run().await,
+            Verb::Vacuum(verb) => verb.run().await,
+            Verb::Snapshot(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

@@ -18,6 +18,7 @@ use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -124,8 +125,8 @@ impl DurableLocalStore {
     async fn touch(&self, location: &Path) -> Result<()> {
         let path = self.inner.path_to_filesystem(location)?;
         blocking(move || {
-            let touched = fs::File::options().write(true).open(&path);
-            touched.and_then(|file| file.set_modified(std::time::SystemTime::now())).map_err(|error| {
+            let touched = File::options().write(true).open(&path);
+            touched.and_then(|file| file.set_modified(SystemTime::now())).map_err(|error| {
                 match error.kind() {
                     io::ErrorKind::NotFound => {
                         Error::NotFound { path: path.display().to_string(), source: error.into() }
@@ -324,7 +325,7 @@ mod tests {
         let store = DurableLocalStore::default();
         let (old, new) = (location(&folder, "old"), location(&folder, "new"));
         store.put(&old, "rows".into()).await.unwrap();
-        let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+        let past = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
         fs::File::options().write(true).open(folder.path().join("old")).unwrap().set_modified(past).unwrap();
         let before = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
         store.copy(&old, &new).await.unwrap();

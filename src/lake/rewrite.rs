@@ -54,7 +54,7 @@ impl LakeTable {
         let mut newest = base.clone();
         let mut outcome = self.rewrite_once(base, &newest, rewrite).await;
         for pause in PAUSES {
-            if !self.is_worth_another_try(&outcome, pause).await {
+            if self.is_stale(rewrite.added) || !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
             outcome = match self.refresh(&newest).await {
@@ -83,6 +83,7 @@ impl LakeTable {
         if !same_schema || !rewrite.removed.iter().all(|file| is_live(&file.path)) {
             return Ok(Rewritten::Overtaken(newest.clone()));
         }
+        self.refuse_stale(rewrite.added)?;
         let now = chrono::Utc::now().timestamp_millis();
         let mut actions = Vec::with_capacity(rewrite.added.len() + rewrite.removed.len());
         for file in rewrite.removed {

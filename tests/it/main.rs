@@ -27,6 +27,7 @@ mod flight_door;
 mod functions;
 mod grafana;
 mod handoff;
+mod housekeeping;
 mod http_api;
 mod http_page;
 mod http_requests;
