@@ -51,7 +51,10 @@ pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
 pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
-pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
+pub use retention::{
+    Age, Condition, DECISIONS, Retention, RetentionCommit, RetentionFailure, RetentionLine, RetentionReport,
+    RetentionRules, TRACES, TableRule, TraceCondition, TraceRule,
+};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};

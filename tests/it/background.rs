@@ -277,13 +277,7 @@ async fn a_store_that_is_gone_shows_as_an_error_and_is_tried_again() {
     let snapshots = Arc::clone(&store);
     background.spawn(Box::new(CompactionJob::new(
         Signal::Logs,
-        CompactionSettings {
-            target_bytes: 512 << 20,
-            memory: 1 << 30,
-            dedup_spans: Dedup::Off,
-            dedup_logs: Dedup::Off,
-            renew: false,
-        },
+        CompactionSettings::new(512 << 20, 1 << 30),
         every,
         store.writer_id(),
         Arc::new(move |signal| Some(snapshots.snapshot(signal))),
