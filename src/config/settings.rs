@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -17,10 +18,11 @@ use super::describe::describe;
 use super::layers::Layers;
 use super::retention::retention;
 use crate::auth::Users;
+use crate::erasure::Held;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
-use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::{CompactionSettings, RetentionRules};
+use crate::lake::{CloudAccess, LakeRoot, longest_commit};
+use crate::maintenance::{CompactionSettings, HousekeepingSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -39,6 +41,9 @@ const SMALL_FILES_SHARE: usize = 32;
 
 /// The part of the memory limit that one merge of files may take.
 const COMPACTION_SHARE: usize = 8;
+
+/// The longest until a server has seen another's commit.
+const STALENESS: Duration = Duration::from_secs(10);
 
 /// The value of a limit that is none.
 pub(super) const UNLIMITED: &str = "unlimited";
@@ -132,8 +137,12 @@ pub struct Config {
     pub views: Arc<SqlObjects>,
     /// How small files become large ones.
     pub compaction: CompactionSettings,
+    /// What a server does to its lake by itself.
+    pub maintenance: MaintenanceSettings,
     /// What goes with age, and what is held.
     pub retention: Arc<RetentionRules>,
+    /// How long what is no longer needed stays.
+    pub housekeeping: HousekeepingSettings,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -147,7 +156,9 @@ impl Config {
     /// `Config`, naming the key, its value and where it came from.
     pub fn from_layers(layers: &Layers) -> Result<Self> {
         let reader = Reader { layers };
+        let housekeeping = housekeeping(&reader)?;
         let lake = LakeRoot::parse(&reader.parse::<String>("lake")?, &cloud_access(&reader)?)?;
+        let lake = lake.with_grace(housekeeping.grace);
         let memory_limit = match reader.optional("memory_limit")? {
             Some(bytes) => bytes,
             None => machine_memory() / 2,
@@ -196,14 +207,24 @@ impl Config {
             max_hot_bytes,
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
+            held: None,
         };
         let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
-        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let compaction = CompactionSettings {
+            target_bytes,
+            memory: (memory_limit / COMPACTION_SHARE) as u64,
+            dedup_spans: reader.parse("compaction.dedup_spans")?,
+            dedup_logs: reader.parse("compaction.dedup_logs")?,
+            renew: false,
+        };
         let views = views(&reader)?;
         let retention = retention(layers, &query, &views, &ingest.promoted)?;
+        let holds = retention.holds.clone();
+        let held: Option<Arc<dyn Held>> = holds.iter().next().is_some().then(|| Arc::new(holds.clone()) as _);
+        let ingest = IngestSettings { held, ..ingest };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -220,7 +241,9 @@ impl Config {
             query,
             views: Arc::new(views),
             compaction,
+            maintenance: maintenance(&reader)?,
             retention: Arc::new(retention),
+            housekeeping,
             ingest,
             described: serde_json::Value::Null,
         };
@@ -229,12 +252,53 @@ impl Config {
     }
 }
 
+fn maintenance(reader: &Reader<'_>) -> Result<MaintenanceSettings> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu_threads = match reader.text("maintenance.cpu_threads") {
+        Some(_) => reader.parse("maintenance.cpu_threads")?,
+        None => (cores / 2).max(1),
+    };
+    if !(1..=1024).contains(&cpu_threads) {
+        return Err(reader.wrong("maintenance.cpu_threads", "must be between 1 and 1024"));
+    }
+    let interval = reader.duration("maintenance.interval")?;
+    if !(Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&interval) {
+        return Err(reader.wrong("maintenance.interval", "must be between 10ms and 24h"));
+    }
+    let io = reader.limit("maintenance.io_bytes_per_second", |key| Ok(reader.bytes(key)? as u64))?;
+    Ok(MaintenanceSettings {
+        enabled: reader.parse("maintenance.enabled")?,
+        cpu_threads,
+        io_bytes_per_second: io.and_then(NonZeroU64::new),
+        interval,
+    })
+}
+
 fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
     let built_in = SqlObjects::built_in()?;
     match reader.text("query.views") {
         Some(folder) => built_in.with_folder(Path::new(&folder)),
         None => Ok(built_in),
     }
+}
+
+fn housekeeping(reader: &Reader<'_>) -> Result<HousekeepingSettings> {
+    let grace = reader.duration("vacuum.grace")?;
+    let least =
+        reader.duration("query.max_time")? + STALENESS + 2 * longest_commit(reader.duration("store.retry_time")?);
+    if grace < least {
+        let least = humantime::format_duration(Duration::from_secs(least.as_secs() + 1));
+        let why = format!(
+            "must be at least {least}: the longest query (query.max_time), what servers lag behind one another, and \
+             twice the longest try of a commit (store.retry_time)"
+        );
+        return Err(reader.wrong("vacuum.grace", &why));
+    }
+    let log_retention = reader.duration("maintenance.log_retention")?;
+    if log_retention < grace {
+        return Err(reader.wrong("maintenance.log_retention", "must be at least vacuum.grace"));
+    }
+    Ok(HousekeepingSettings { grace, log_retention })
 }
 
 fn tls(reader: &Reader<'_>) -> Result<Option<TlsFiles>> {
@@ -427,11 +491,19 @@ mod tests {
     #[case("flushh = 1", "flushh")]
     #[case("[flush]\nage = \"soon\"", "flush.age")]
     #[case("http = \"everywhere\"", "http")]
+    #[case("[vacuum]\ngrace = \"10m\"", "vacuum.grace")]
+    #[case("[query]\nmax_time = \"24h\"", "vacuum.grace")]
+    #[case("[maintenance]\nlog_retention = \"2h\"", "maintenance.log_retention")]
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
+    #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
+    #[case("[maintenance]\ncpu_threads = 0", "maintenance.cpu_threads")]
+    #[case("[maintenance]\nenabled = \"often\"", "maintenance.enabled")]
+    #[case("[maintenance]\ninterval = \"0s\"", "maintenance.interval")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]

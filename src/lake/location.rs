@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -13,6 +14,8 @@ use url::Url;
 
 use super::cloud_store::{CloudAccess, cloud_store};
 use super::local_store::DurableLocalStore;
+use super::throttle::Throttle;
+use super::throttled_store::ThrottledStore;
 use super::whole_reads::WholeReads;
 use crate::error::{Error, Result};
 use crate::metrics::StoreRequests;
@@ -23,7 +26,13 @@ pub struct LakeRoot {
     url: Url,
     store: Arc<dyn ObjectStore>,
     requests: StoreRequests,
+    /// How an object store is reached; `None` for a folder, and for a store of one's own.
+    access: Option<CloudAccess>,
+    grace: Duration,
 }
+
+/// The grace of a lake that is given no other.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl LakeRoot {
     /// Parses a folder (`./telemetry`) or a URL (`file:///srv/telemetry`, `s3://bucket/prefix`, `gs://…`, `az://…`).
@@ -54,7 +63,7 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self { url, store: Arc::new(DurableLocalStore::default()), requests: StoreRequests::default() })
+        Ok(Self::of(url, Arc::new(DurableLocalStore::default()), StoreRequests::default(), None))
     }
 
     fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {
@@ -72,19 +81,54 @@ impl LakeRoot {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
-        let store = cloud_store(&url, access).ok_or_else(|| {
+        let requests = StoreRequests::default();
+        let store = Self::cloud_client(&url, access, &requests)?;
+        Ok(Self::of(url, store, requests, Some(access.clone())))
+    }
+
+    fn cloud_client(url: &Url, access: &CloudAccess, requests: &StoreRequests) -> Result<Arc<dyn ObjectStore>> {
+        let store = cloud_store(url, access, requests.clone()).ok_or_else(|| {
             Error::config(format!(
                 "lake root `{url}`: there is no store for {}://; name a folder, or a URL of s3://, gs:// or az://",
                 url.scheme()
             ))
         })??;
-        let requests = store.requests().clone();
-        Ok(Self { url, store: Arc::new(WholeReads(Arc::new(store))), requests })
+        Ok(Arc::new(WholeReads(Arc::new(store))))
+    }
+
+    fn of(url: Url, store: Arc<dyn ObjectStore>, requests: StoreRequests, access: Option<CloudAccess>) -> Self {
+        Self { url, store, requests, access, grace: GRACE }
+    }
+
+    /// The same lake for background work, whose bytes pass `throttle`. An object store gets connections of its own for
+    /// it, as many again as [`CloudAccess::max_requests`] at once, since a connection is served by the threads that opened
+    /// it; requests are counted together.
+    ///
+    /// # Errors
+    /// `Config` where no second client can be made.
+    pub fn throttled(&self, throttle: &Throttle) -> Result<Self> {
+        let inner = match &self.access {
+            Some(access) => Self::cloud_client(&self.url, access, &self.requests)?,
+            None => Arc::clone(&self.store),
+        };
+        let store = Arc::new(ThrottledStore { inner, throttle: throttle.clone() });
+        Ok(Self { store, ..self.clone() })
     }
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default() }
+        Self::of(url, Arc::new(WholeReads(store)), StoreRequests::default(), None)
+    }
+
+    /// The same with another grace: how long vacuum leaves what no commit names, and what was just removed.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long vacuum leaves what no commit names; a writer commits nothing that it staged half as long ago.
+    pub const fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// What was asked of an object store; stays at 0 for a local folder.

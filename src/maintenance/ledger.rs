@@ -60,7 +60,10 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     /// The key in `commitInfo`.
-    pub const KEY: &'static str = "telestrata";
+    pub const KEY: &'static str = crate::lake::LEDGER_ENTRY;
+
+    /// Who does a server's own jobs.
+    pub const SERVER: &'static str = "telestrata";
 
     /// An entry of a new run.
     pub fn new(job: JobKind, by: impl Into<String>) -> Self {

@@ -90,4 +90,4 @@ pub use row_filter::{RowFilter, RowFilters, traces_schema};
 pub use sampling::{SampleStep, has_sample, sample_steps};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
-pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};
+pub use system::{JobRow, JobRows, SYSTEM_SCHEMA, SystemColumn, SystemTable};

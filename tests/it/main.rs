@@ -6,6 +6,8 @@
 mod support;
 
 mod asof_join;
+mod background;
+mod background_cost;
 mod bounded_reads;
 mod catalog_views;
 mod check;
@@ -18,6 +20,7 @@ mod crash;
 mod credentials;
 mod cross_signal;
 mod durability;
+mod erasure;
 mod export;
 mod faults;
 mod fifty;
@@ -25,6 +28,7 @@ mod flight_door;
 mod functions;
 mod grafana;
 mod handoff;
+mod housekeeping;
 mod http_api;
 mod http_page;
 mod http_requests;

@@ -188,7 +188,7 @@ async fn views_and_functions_are_listed_where_names_are_looked_up() {
     let tables =
         server.sql("select table_name from information_schema.tables where table_schema = 'system' order by 1").await;
     let names: Vec<_> = tables.iter().map(|row| row["table_name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["files", "functions", "history", "views"]);
+    assert_eq!(names, ["files", "functions", "history", "jobs", "views"]);
     let columns =
         "select count(*) from information_schema.columns where table_schema = 'system' and table_name = 'files'";
     assert_eq!(server.number(columns).await, 11);
@@ -211,7 +211,7 @@ async fn views_and_functions_are_listed_where_names_are_looked_up() {
             .map(|row| row["name"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(kinds("system"), ["system.files", "system.history", "system.views", "system.functions"]);
+    assert_eq!(kinds("system"), ["system.files", "system.history", "system.views", "system.functions", "system.jobs"]);
     assert_eq!(kinds("table"), ["logs", "spans", "metrics"]);
     let text = said(&home.verb("tables").output().unwrap());
     assert!(text.contains("system.history") && text.contains("trace_tree(trace_id)"), "{text}");

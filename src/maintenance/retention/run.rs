@@ -24,7 +24,7 @@ use super::rules::{RetentionRules, Stage, TraceRule, is_weighted};
 use super::survey::{Action, Survey, trace_keys};
 use super::{REACH_DAYS, TRACES};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, LakeRoot, LakeTable, LiveFile, TableSnapshot};
+use crate::lake::{DataFile, LakeRoot, LakeTable, LiveFile, StagedSince, TableSnapshot};
 use crate::maintenance::ledger::LedgerEntry;
 use crate::maintenance::progress::Progress;
 use crate::maintenance::rewriter::{Commit, Rewriter, Rewrote};
@@ -498,6 +498,7 @@ impl Work<'_> {
             *number += 1;
             let (from, to) =
                 (object_store::path::Path::from(file.path.as_str()), object_store::path::Path::from(path.as_str()));
+            let staged = StagedSince::now();
             match object_store::ObjectStoreExt::copy(&store, &from, &to).await {
                 Ok(()) => {}
                 Err(object_store::Error::NotFound { .. }) => continue,
@@ -511,6 +512,7 @@ impl Work<'_> {
                 rows: usize::try_from(rows).map_err(|_| Error::internal("more rows than memory"))?,
                 date: date.to_string(),
                 stats: file.stats.to_json().to_string(),
+                staged,
             });
             files.push(file);
         }
@@ -554,12 +556,6 @@ impl Work<'_> {
                 self.report.overtaken += 1;
                 Ok(false)
             }
-            Rewrote::Unsorted(path) => Err(Error::new(
-                ErrorKind::Damaged,
-                format!(
-                    "{path} does not say that it is sorted, another engine wrote it; `telestrata compact` sorts it"
-                ),
-            )),
         }
     }
 
@@ -579,6 +575,7 @@ impl Work<'_> {
         Ok(Rewriter {
             table: pinned.table.clone(),
             target_bytes: self.retention.target_bytes,
+            memory: self.retention.memory,
             entry,
             progress: self.retention.progress.clone(),
         })
@@ -590,7 +587,12 @@ impl Work<'_> {
         let Some(snapshot) = self.newest.get(&signal) else { return Ok(()) };
         let live: Vec<Arc<LiveFile>> = snapshot.files().iter().cloned().collect();
         let bytes = match self.apply {
-            None => self.remaining.remove(&signal).unwrap_or_default(),
+            // A date that goes by its age in the same run is not counted again.
+            None => {
+                let mut left = self.remaining.remove(&signal).unwrap_or_default();
+                left.retain(|_, bytes| *bytes > 0);
+                left
+            }
             Some(_) => {
                 let mut bytes = BTreeMap::new();
                 for (date, file) in live.iter().filter_map(|file| Some((date_of(file)?, file))) {
