@@ -43,13 +43,13 @@ pub use check::{
 };
 pub use compact::{CompactionSettings, Compactor, DateReport, Dedup, Pending};
 pub use erase::{
-    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
-    Remainder, TableErasure,
+    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseService, EraseSettings, EraseWhat,
+    Eraser, Offline, Remainder, TableErasure,
 };
 pub use hold::{Hold, Holds};
 pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
 pub use jobs::{
-    Background, CompactionJob, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob,
+    Background, CompactionJob, Desk, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob,
     Snapshots, VacuumJob,
 };
 pub use ledger::{JobKind, LedgerEntry};

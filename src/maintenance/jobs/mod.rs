@@ -7,6 +7,7 @@
 //! ```text
 //! scheduler.rs   a task a job: wait until due --> wait for the lane --> run --> note how it went
 //! lane.rs        jobs that take turns
+//! desk.rs        work that somebody asks for
 //! job.rs         what a job is
 //! states.rs      how each is doing, for system.jobs and /metrics
 //! backoff.rs     how long a failure waits
@@ -19,6 +20,7 @@
 
 mod backoff;
 mod compaction;
+mod desk;
 mod job;
 mod lane;
 mod retention;
@@ -29,6 +31,7 @@ mod threads;
 mod upkeep;
 
 pub use compaction::{CompactionJob, Snapshots};
+pub use desk::Desk;
 pub use job::{Job, JobContext, Outcome};
 pub use retention::RetentionJob;
 pub use scheduler::Background;

@@ -79,7 +79,7 @@ fn root(store: Arc<dyn ObjectStore>) -> LakeRoot {
 }
 
 async fn apply(root: LakeRoot) -> Result<EraseReport, telestrata::error::Error> {
-    Eraser::new(root, settings(), &Offline, Progress::default()).apply(&request(), "the test").await
+    Eraser::new(root, settings(), Arc::new(Offline), Progress::default()).apply(&request(), "the test").await
 }
 
 /// A copy of every object.
