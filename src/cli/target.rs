@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use super::args::LakeArgs;
@@ -13,7 +13,7 @@ use super::credentials;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, TableSnapshot};
+use crate::lake::{LakeRoot, LakeTable, NamedSnapshot, NamedSnapshots, TableSnapshot, live_writers};
 use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream, Question, Supervision};
@@ -30,6 +30,17 @@ pub(crate) struct TargetArgs {
     pub(crate) connect: Option<String>,
 }
 
+/// A lake, now or as a named snapshot has it, or a server.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    /// Ask the lake as it was when this snapshot was made (telestrata snapshot list)
+    #[arg(long, value_name = "NAME", conflicts_with = "connect")]
+    pub(crate) snapshot: Option<String>,
+}
+
 /// What is asked.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -44,8 +55,12 @@ pub(crate) enum Target {
 pub(crate) struct LocalLake {
     root: LakeRoot,
     engine: QueryEngine,
+    /// The versions to open; `None` for the newest.
+    snapshot: Option<NamedSnapshot>,
     /// What was opened so far; `None` for a table that is not there.
     opened: Mutex<HashMap<Signal, Option<Opened>>>,
+    /// Set once it was said who writes the lake.
+    told: OnceCell<()>,
 }
 
 /// A table and the version of it that is looked at.
@@ -68,13 +83,24 @@ pub(crate) struct Server {
     client: reqwest::Client,
 }
 
-impl TargetArgs {
+impl ReadArgs {
     /// Opens what the flags name.
     pub(crate) async fn open(&self) -> Result<Target> {
-        match &self.connect {
-            Some(url) => Ok(Target::Server(Server::new(url)?)),
-            None => Ok(Target::Lake(Box::new(LocalLake::new(&self.lake.load()?)?))),
+        self.open_with(|_| {}).await
+    }
+
+    /// The same; of a lake, with a configuration that was changed.
+    pub(crate) async fn open_with(&self, change: impl FnOnce(&mut Config)) -> Result<Target> {
+        if let Some(url) = &self.target.connect {
+            return Ok(Target::Server(Server::new(url)?));
         }
+        let mut config = self.target.lake.load()?;
+        change(&mut config);
+        let mut lake = LocalLake::new(&config)?;
+        if let Some(name) = &self.snapshot {
+            lake.snapshot = Some(NamedSnapshots::new(&config.lake)?.get(name).await?);
+        }
+        Ok(Target::Lake(Box::new(lake)))
     }
 }
 
@@ -89,7 +115,7 @@ impl LocalLake {
             Arc::clone(&config.views),
             tokio::runtime::Handle::current(),
         )?;
-        Ok(Self { root, engine, opened: Mutex::default() })
+        Ok(Self { root, engine, snapshot: None, opened: Mutex::default(), told: OnceCell::new() })
     }
 
     /// The tables of these signals that are there, each as it was when it was first opened, or last refreshed.
@@ -97,11 +123,20 @@ impl LocalLake {
     /// # Errors
     /// `NotFound` where none of them is there; what opening one met.
     pub(crate) async fn tables(&self, signals: &[Signal]) -> Result<Vec<(Signal, Arc<TableState>)>> {
+        if !signals.is_empty() {
+            self.told.get_or_init(|| self.tell_of_writers()).await;
+        }
         let mut opened = self.opened.lock().await;
         let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
         let loaded = futures::future::try_join_all(missing.map(|signal| async move {
             let table = LakeTable::new(&self.root, signal)?;
-            let snapshot = table.load().await?;
+            let snapshot = match &self.snapshot {
+                None => table.load().await?,
+                Some(named) => match named.tables.get(signal.table()) {
+                    Some(version) => Some(table.load_at(*version).await?),
+                    None => None,
+                },
+            };
             Ok::<_, Error>((signal, snapshot.map(|snapshot| Opened::at(table, snapshot))))
         }));
         opened.extend(loaded.await?);
@@ -124,8 +159,28 @@ impl LocalLake {
         Ok(tables)
     }
 
+    /// Says on stderr who writes the lake: what it has not flushed is not seen here.
+    async fn tell_of_writers(&self) {
+        match live_writers(&self.root).await {
+            Ok(live) => {
+                let now = chrono::Utc::now();
+                for writer in live {
+                    eprintln!(
+                        "note: {} writes this lake; what it has not flushed is not seen here{}",
+                        writer.describe(now),
+                        writer.card.http.map_or_else(String::new, |http| format!(": ask it with --connect {http}"))
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(%error, "who writes this lake is not known"),
+        }
+    }
+
     /// Brings what is open up to the newest versions.
     async fn refresh(&self) -> Result<()> {
+        if self.snapshot.is_some() {
+            return Ok(());
+        }
         let mut opened = self.opened.lock().await;
         // What was not there is looked for again when it is needed.
         opened.retain(|_, opened| opened.is_some());
@@ -279,7 +334,10 @@ impl Target {
     /// What is asked, for people.
     pub(crate) fn display(&self) -> String {
         match self {
-            Self::Lake(lake) => format!("the lake at {}", lake.root.display()),
+            Self::Lake(lake) => match &lake.snapshot {
+                Some(named) => format!("snapshot `{}` of the lake at {}", named.name, lake.root.display()),
+                None => format!("the lake at {}", lake.root.display()),
+            },
             Self::Server(server) => format!("the server at {}", server.url),
         }
     }

@@ -2,18 +2,22 @@
 //!
 //! Guarantee (invariants 2 and 4): a table's flushes commit in order; each carries the txn that says up to which
 //! record everything is in; hot rows leave in the swap that brings the commit. A flush whose commit did not go
-//! through is tried again with the same files and the same txn, before any later one.
+//! through is tried again with the same files and the same txn, before any later one; files that have waited for
+//! longer than half of vacuum's grace are given up, once it is certain that no commit of them is or will be in, and their
+//! rows are written anew.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::BufferedTable;
+use crate::erasure::{ErasureSet, StandingErasures};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{AppendTxn, DataFile, TableSnapshot, write_sorted};
+use crate::lake::{AppendTxn, DataFile, TableSnapshot, remove_staged, write_sorted};
 use crate::metrics::Metrics;
 use crate::wal::WalSeq;
 
@@ -36,10 +40,15 @@ pub(super) struct Flusher {
     app_id: String,
     flush_bytes: usize,
     flush_age: Duration,
+    erasures: Arc<StandingErasures>,
+    /// Set by a flush that left rows out: the WAL has them.
+    left_out: AtomicBool,
     metrics: Arc<Metrics>,
     wake: Notify,
     hurried: AtomicBool,
     broken: AtomicBool,
+    /// Told of each flush.
+    committed: Notify,
     /// Held through a flush, so that flushes are in order; holds one whose commit is not known to be in.
     unfinished: Mutex<Option<Unfinished>>,
 }
@@ -54,6 +63,8 @@ struct Unfinished {
     /// The snapshot that the commit goes on top of.
     base: TableSnapshot,
     files: Vec<DataFile>,
+    /// The standing erasures up to this one were obeyed.
+    erasures: u64,
 }
 
 impl Flusher {
@@ -62,6 +73,7 @@ impl Flusher {
         app_id: String,
         flush_bytes: usize,
         flush_age: Duration,
+        erasures: Arc<StandingErasures>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -69,10 +81,13 @@ impl Flusher {
             app_id,
             flush_bytes,
             flush_age,
+            erasures,
+            left_out: AtomicBool::new(false),
             metrics,
             wake: Notify::new(),
             hurried: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            committed: Notify::new(),
             unfinished: Mutex::new(None),
         }
     }
@@ -125,30 +140,85 @@ impl Flusher {
         let mut unfinished = self.unfinished.lock().await;
         self.commit(&mut unfinished).await?;
         let Some(cut) = self.table.cut() else { return Ok(()) };
-        let before = cut.base.version();
         let started = Instant::now();
         let lake = self.table.lake();
         let signal = lake.signal();
-        let files = write_sorted(lake.store(), signal, cut.base.promoted(), cut.batches).await?;
-        *unfinished = Some(Unfinished { last: cut.last, after: cut.committed, base: cut.base, files });
+        let erasures = self.erasures.pin();
+        let batches = self.obey(&erasures, cut.batches).await?;
+        let files = write_sorted(lake.store(), signal, cut.base.promoted(), batches).await?;
+        let erasures = erasures.last();
+        *unfinished = Some(Unfinished { last: cut.last, after: cut.committed, base: cut.base, files, erasures });
         self.commit(&mut unfinished).await?;
         drop(unfinished);
         self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
-        let snapshot = self.table.pin().snapshot.clone();
-        // A checkpoint speeds up opening; without one the table is as right as with it.
-        if let Err(error) = lake.checkpoint_if_due(before, &snapshot).await {
-            tracing::warn!(table = %signal, %error, "no checkpoint was written");
-        }
+        self.committed.notify_one();
         Ok(())
     }
 
-    /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in.
+    /// What the standing erasures let through, of rows that were hot when one was installed.
+    async fn obey(&self, set: &Arc<ErasureSet>, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        if set.is_empty() {
+            return Ok(batches);
+        }
+        let (erasures, set, signal) = (Arc::clone(&self.erasures), Arc::clone(set), self.table.lake().signal());
+        let sifted = tokio::task::spawn_blocking(move || {
+            batches.into_iter().map(|batch| erasures.sift(&set, signal, batch)).collect::<Result<Vec<_>>>()
+        });
+        let sifted = sifted.await.map_err(|error| Error::internal("a sifting thread died").with_source(error))??;
+        let erased: usize = sifted.iter().map(|sifted| sifted.erased).sum();
+        self.left_out.fetch_or(erased > 0, Ordering::AcqRel);
+        self.metrics.erased_records.get_or_create(&signal.into()).inc_by(erased as u64);
+        Ok(sifted.into_iter().map(|sifted| sifted.batch).filter(|batch| batch.num_rows() > 0).collect())
+    }
+
+    /// Whether a flush has left rows out since this was asked last.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.left_out.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether everything that is committed from now on obeys the standing erasures up to this one. Waits for the flush
+    /// that is under way.
+    pub(super) async fn obeys(&self, erasures: u64) -> bool {
+        self.unfinished.lock().await.as_ref().is_none_or(|work| work.erasures >= erasures)
+    }
+
+    /// Writes checkpoints as they become due, beside the flushes; never ends.
+    pub(super) async fn keep_checkpoints(&self) {
+        let mut before = self.table.pin().snapshot.version();
+        loop {
+            self.committed.notified().await;
+            let snapshot = self.table.pin().snapshot.clone();
+            // A checkpoint speeds up opening; without one the table is as right as with it.
+            if let Err(error) = self.table.lake().checkpoint_if_due(before, &snapshot).await {
+                tracing::warn!(table = %self.table.lake().signal(), %error, "no checkpoint was written");
+            }
+            before = snapshot.version();
+        }
+    }
+
+    /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in, or, when
+    /// they have waited too long, known never to be: then the rows are as hot as if they had not been written.
     async fn commit(&self, slot: &mut Option<Unfinished>) -> Result<()> {
         let Some(work) = slot.as_ref() else { return Ok(()) };
         let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
         let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after };
         let started = Instant::now();
-        let snapshot = self.table.lake().append(&work.base, &work.files, &[txn]).await?;
+        let lake = self.table.lake();
+        let snapshot = if lake.is_stale(&work.files) {
+            let (snapshot, is_in) = lake.give_up(&work.base, &txn).await?;
+            if !is_in {
+                tracing::warn!(table = %lake.signal(), "files waited too long for their commit; their rows are written anew");
+                for file in &work.files {
+                    remove_staged(lake.store(), &file.path).await;
+                }
+                self.table.refresh(snapshot);
+                *slot = None;
+                return Ok(());
+            }
+            snapshot
+        } else {
+            lake.append(&work.base, &work.files, &[txn]).await?
+        };
         self.table.install(snapshot, work.last);
         let labels = self.table.lake().signal().into();
         self.metrics.commit_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());

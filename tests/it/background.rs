@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, MaintenanceSettings};
+use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, Dedup, MaintenanceSettings};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::Signal;
 
