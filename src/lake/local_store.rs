@@ -126,13 +126,9 @@ impl DurableLocalStore {
         let path = self.inner.path_to_filesystem(location)?;
         blocking(move || {
             let touched = File::options().write(true).open(&path);
-            touched.and_then(|file| file.set_modified(SystemTime::now())).map_err(|error| {
-                match error.kind() {
-                    io::ErrorKind::NotFound => {
-                        Error::NotFound { path: path.display().to_string(), source: error.into() }
-                    }
-                    _ => generic(error),
-                }
+            touched.and_then(|file| file.set_modified(SystemTime::now())).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: error.into() },
+                _ => generic(error),
             })
         })
         .await

@@ -49,8 +49,7 @@ pub use erase::{
 pub use hold::{Hold, Holds};
 pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
 pub use jobs::{
-    Background, CompactionJob, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob, Snapshots,
-    VacuumJob,
+    Background, CompactionJob, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, Snapshots, VacuumJob,
 };
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
