@@ -20,6 +20,7 @@ mod man;
 mod prompt;
 mod query_text;
 mod render;
+mod retention;
 mod rows;
 mod say;
 mod serve;
@@ -76,6 +77,8 @@ enum Verb {
     Vacuum(vacuum::Vacuum),
     /// Name a moment of the lake, and keep it openable
     Snapshot(snapshot::Snapshot),
+    /// Let go of what is past its age, by the rules of the configuration
+    Retention(retention::Retention),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
             Verb::Erase(verb) => verb.run().await,
             Verb::Vacuum(verb) => verb.run().await,
             Verb::Snapshot(verb) => verb.run().await,
+            Verb::Retention(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

@@ -115,6 +115,9 @@ impl TableLog {
     fn overdue(&self, versions: &BTreeMap<u64, Version>, kept: &KeptLog) -> Option<u64> {
         let last = last_before(versions, kept.cutoff())?;
         let below = versions.range(..=last).rev().find(|(_, files)| files.checkpoint).map(|(version, _)| *version);
+        if below == Some(last) {
+            return None;
+        }
         let first = below.map_or(0, |below| below + 1);
         let (first, commit) =
             versions.range(first..=last).find_map(|(at, files)| Some((*at, files.commit.as_ref()?)))?;

@@ -26,7 +26,7 @@ use object_store::ObjectStore;
 use super::delta_log::{
     CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, is_commit, log_store,
 };
-use super::files::LiveFiles;
+use super::files::{LiveFile, LiveFiles};
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
@@ -81,6 +81,11 @@ impl TableSnapshot {
     /// The live files.
     pub const fn files(&self) -> &Arc<LiveFiles> {
         &self.files
+    }
+
+    /// The same version with some of its files alone, for a query that is to look at no others.
+    pub(crate) fn only(&self, wanted: impl Fn(&LiveFile) -> bool) -> Self {
+        Self { files: Arc::new(self.files.only(wanted)), ..self.clone() }
     }
 
     pub(super) const fn state(&self) -> &DeltaTableState {

@@ -49,11 +49,15 @@ pub use erase::{
 pub use hold::{Hold, Holds};
 pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
 pub use jobs::{
-    Background, CompactionJob, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, Snapshots, VacuumJob,
+    Background, CompactionJob, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob,
+    Snapshots, VacuumJob,
 };
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
-pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
+pub use retention::{
+    Age, Condition, DECISIONS, Retention, RetentionCommit, RetentionFailure, RetentionLine, RetentionReport,
+    RetentionRules, TRACES, TableRule, TraceCondition, TraceRule,
+};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};

@@ -20,6 +20,7 @@ mod crash;
 mod credentials;
 mod cross_signal;
 mod durability;
+mod erasure;
 mod export;
 mod faults;
 mod fifty;

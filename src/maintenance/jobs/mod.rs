@@ -13,6 +13,7 @@
 //! threads.rs     the threads and their priority
 //! settings.rs    what an operator may turn
 //! compaction.rs  the job that merges small files
+//! retention.rs   the job that lets old rows go
 //! upkeep.rs      the jobs that look after files and logs
 //! ```
 
@@ -20,6 +21,7 @@ mod backoff;
 mod compaction;
 mod job;
 mod lane;
+mod retention;
 mod scheduler;
 mod settings;
 mod states;
@@ -28,6 +30,7 @@ mod upkeep;
 
 pub use compaction::{CompactionJob, Snapshots};
 pub use job::{Job, JobContext, Outcome};
+pub use retention::RetentionJob;
 pub use scheduler::Background;
 pub use settings::MaintenanceSettings;
 pub use states::JobStates;
