@@ -57,4 +57,5 @@ mod tls;
 mod trace_api;
 mod trace_index;
 mod trace_tree;
+mod two_years;
 mod views;

@@ -1,0 +1,204 @@
+//! The lake under test: filled through the product's own door, kept by its jobs, read file by file and by queries.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type};
+use arrow::util::pretty::pretty_format_batches;
+use chrono::{Days, NaiveDate};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use telestrata::config::{Config, Layers};
+use telestrata::ingest::{IngestRequest, Store};
+use telestrata::lake::{LakeTable, TableSnapshot};
+use telestrata::maintenance::{CompactionSettings, Compactor, JobKind, LedgerEntry, Progress};
+use telestrata::metrics::Metrics;
+use telestrata::model::signal::{Encoding, Signal};
+use telestrata::query::{Pinned, QueryEngine, Question, Supervision};
+
+use super::requests::requests;
+use super::world::Record;
+use crate::support::fault_run::engine;
+
+/// Rows of a file: numbers and weights.
+type Rows = Vec<(u64, Option<f64>)>;
+
+pub struct Lake {
+    folder: tempfile::TempDir,
+    first_date: NaiveDate,
+    store: Arc<Store>,
+    engine: QueryEngine,
+    config: Config,
+    /// What the log says, kept up from day to day.
+    tables: Vec<(LakeTable, TableSnapshot)>,
+    /// Files do not change, so each is read once.
+    files: HashMap<PathBuf, Arc<Rows>>,
+    number: u64,
+}
+
+/// What is live of a table.
+#[derive(Debug, Default, Clone)]
+pub struct Live {
+    /// Files by date.
+    pub files: BTreeMap<String, u64>,
+    pub bytes: u64,
+}
+
+impl Lake {
+    pub async fn new(first_date: NaiveDate) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path(), "");
+        let store = Store::open(config.lake.clone(), config.ingest.clone(), Arc::new(Metrics::default())).await.unwrap();
+        let engine = engine(config.lake.clone());
+        let mut lake =
+            Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new(), number: 0 };
+        lake.reopen().await;
+        lake
+    }
+
+    pub fn date(&self, day: u64) -> NaiveDate {
+        self.first_date + Days::new(day)
+    }
+
+    pub fn table_folder(&self, signal: Signal) -> PathBuf {
+        self.folder.path().join("lake").join(signal.table())
+    }
+
+    /// Sends records and flushes.
+    pub async fn take(&mut self, records: &[Rc<Record>]) {
+        let first = self.first_date.and_hms_opt(0, 0, 0).unwrap().and_utc().timestamp_nanos_opt().unwrap();
+        for (signal, body) in requests(records, first.unsigned_abs()) {
+            let request = IngestRequest {
+                signal,
+                encoding: Encoding::Json,
+                source: "otlp/http",
+                principal: None,
+                body: body.into(),
+            };
+            let reply = self.store.ingest(request).await.unwrap();
+            assert_eq!((reply.rejected, reply.repeat), (0, false), "{}", reply.message);
+        }
+        self.store.flush().await.unwrap();
+    }
+
+    /// Compacts every table; answers how many merges there were.
+    pub async fn compact(&self, today: u64) -> u64 {
+        let mut merges = 0;
+        for signal in Signal::ALL {
+            let table = LakeTable::new(&self.config.lake, signal).unwrap();
+            // Small, so that days are of several files.
+            let settings = CompactionSettings { target_bytes: TARGET_BYTES, ..self.config.compaction };
+            let entry = LedgerEntry::new(JobKind::Compaction, "two years");
+            let compactor = Compactor::new(table, settings, entry, Progress::default());
+            for report in compactor.run(self.date(today), |_| {}).await.unwrap() {
+                assert!(report.error.is_none() && report.overtaken == 0, "{report:?}");
+                merges += report.merges;
+            }
+        }
+        merges
+    }
+
+    /// Opens the tables as another program would that sees them for the first time.
+    pub async fn reopen(&mut self) {
+        self.tables.clear();
+        for signal in Signal::ALL {
+            let table = LakeTable::new(&self.config.lake, signal).unwrap();
+            let snapshot = table.load().await.unwrap().unwrap();
+            self.tables.push((table, snapshot));
+        }
+    }
+
+    async fn newest(&mut self, signal: Signal) -> TableSnapshot {
+        let (table, snapshot) = &mut self.tables[signal.index()];
+        *snapshot = table.refresh(snapshot).await.unwrap();
+        snapshot.clone()
+    }
+
+    /// Every row of a table, read off its live files: numbers and weights, in order.
+    pub async fn kept(&mut self, signal: Signal) -> Rows {
+        let snapshot = self.newest(signal).await;
+        let mut kept = Vec::new();
+        let mut live = HashMap::new();
+        for file in snapshot.files().iter() {
+            let path = self.table_folder(signal).join(&file.path);
+            let rows = self.files.remove(&path).unwrap_or_else(|| Arc::new(read(&path, signal)));
+            assert_eq!(file.rows, Some(rows.len() as u64), "{}", path.display());
+            kept.extend(rows.iter().copied());
+            live.insert(path, rows);
+        }
+        let folder = self.table_folder(signal);
+        self.files.retain(|path, _| !path.starts_with(&folder));
+        self.files.extend(live);
+        kept.sort_by(|one, other| one.partial_cmp(other).unwrap());
+        kept
+    }
+
+    /// What is live of a table.
+    pub async fn live(&mut self, signal: Signal) -> Live {
+        let snapshot = self.newest(signal).await;
+        let mut live = Live::default();
+        for file in snapshot.files().iter() {
+            *live.files.entry(file.date.clone().unwrap()).or_default() += 1;
+            live.bytes += file.size;
+        }
+        live
+    }
+
+    /// A query's answer by the server that took the rows, as text.
+    pub async fn ask(&self, sql: &str) -> String {
+        self.store.follow().await;
+        let asked = self.engine.run(Pinned(self.store.pin()), Question::new(sql), Supervision::default()).await;
+        let batches = asked.unwrap_or_else(|error| panic!("{error}\n{sql}")).collect().await;
+        pretty_format_batches(&batches.unwrap_or_else(|error| panic!("{error}\n{sql}"))).unwrap().to_string()
+    }
+
+    pub async fn close(self) {
+        self.store.close().await.unwrap();
+    }
+}
+
+/// Bytes of a file that is large.
+pub const TARGET_BYTES: u64 = 32 << 10;
+
+/// The configuration of a lake in a folder, with rules.
+fn config(folder: &Path, rules: &str) -> Config {
+    let (lake, wal) = (folder.join("lake"), folder.join("wal"));
+    let text = format!(
+        "lake = {lake:?}\nwal = {wal:?}\nmemory_limit = \"512 MiB\"\n[flush]\nage = \"1h\"\n{rules}"
+    );
+    let path = folder.join("telestrata.toml");
+    std::fs::write(&path, text).unwrap();
+    let layers = Layers::load(Some(&path), |_| None).unwrap();
+    Config::from_layers(&layers).unwrap()
+}
+
+fn read(path: &Path, signal: Signal) -> Rows {
+    let file = File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let number = if signal == Signal::Metrics { "value_int" } else { "attributes" };
+    let wanted = |name: &str| name == number || name == "adjusted_count";
+    let roots: Vec<usize> =
+        builder.schema().fields().iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(at, _)| at).collect();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+    let batches = builder.with_projection(mask).build().unwrap();
+    batches.flat_map(|batch| rows(&batch.unwrap(), number)).collect()
+}
+
+fn rows(batch: &RecordBatch, number: &str) -> Rows {
+    let weights = batch.column_by_name("adjusted_count").unwrap().as_primitive::<Float64Type>();
+    let numbers = batch.column_by_name(number).unwrap();
+    let number = |row: usize| -> u64 {
+        let Some(maps) = numbers.as_map_opt() else {
+            return numbers.as_primitive::<Int64Type>().value(row).unsigned_abs();
+        };
+        let entries = maps.value(row);
+        let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
+        let at = keys.iter().position(|key| key == Some("number")).unwrap();
+        values.value(at).parse().unwrap()
+    };
+    (0..batch.num_rows()).map(|row| (number(row), weights.iter().nth(row).unwrap())).collect()
+}

@@ -1,0 +1,192 @@
+//! What a lake must hold, by the rules read out plainly over a list of rows.
+//!
+//! Nothing here knows of files, marks, decisions in tables or commits; a rule is a loop over rows. Days are numbers: of
+//! a record the day of its own time, of `today` the day that is simulated.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use telestrata::model::signal::Signal;
+
+use super::world::{Record, What};
+
+/// One stored copy of a record.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub record: Rc<Record>,
+    /// `adjusted_count`.
+    pub adjusted: Option<f64>,
+    /// Whether its trace's weight is in that.
+    weighted: bool,
+}
+
+/// The rules, in days.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Of logs without a trace: after these days only errors and payments stay,
+    pub logs_after: u64,
+    /// of these severities at least,
+    pub severity: u8,
+    /// and after these nothing.
+    pub logs_end: u64,
+    /// Of traces: after these days those with errors, slow ones and a sample stay,
+    pub traces_after: u64,
+    /// of this share,
+    pub sample: f64,
+    /// and after these nothing.
+    pub traces_end: u64,
+    /// Of spans without a trace nothing stays after these.
+    pub spans_after: u64,
+    /// Nor of metrics after these.
+    pub metrics_after: u64,
+    /// Whether logs of the case are held.
+    pub hold: bool,
+}
+
+/// What became of a trace, for good.
+#[derive(Debug, Clone, Copy)]
+struct Decision {
+    /// How many traces it stands for; `None` where it goes.
+    kept_as: Option<f64>,
+    last_day: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct Model {
+    rows: Vec<Row>,
+    decided: BTreeMap<String, Decision>,
+    erased_users: BTreeSet<String>,
+}
+
+fn is_past(day: u64, age: u64, today: u64) -> bool {
+    day + age < today
+}
+
+/// OpenTelemetry's consistent sampling: the last 56 bits of a trace's id, against the threshold of a share.
+fn is_sampled(trace: &str, share: f64) -> bool {
+    const ALL: u64 = 1 << 56;
+    let random = u64::from_str_radix(&trace[trace.len() - 14..], 16).unwrap();
+    random >= ALL - (share * ALL as f64).round() as u64
+}
+
+impl Rules {
+    fn holds(&self, record: &Record) -> bool {
+        self.hold && record.in_case
+    }
+
+    fn keeps_lone(&self, record: &Record, today: u64) -> bool {
+        let day = record.day();
+        match record.what {
+            What::Log { severity } => {
+                let outlives = severity >= self.severity || record.service == "payments";
+                !is_past(day, if outlives { self.logs_end } else { self.logs_after }, today)
+            }
+            What::Span { .. } => !is_past(day, self.spans_after, today),
+            What::Metric { .. } => !is_past(day, self.metrics_after, today),
+        }
+    }
+
+    /// How many traces one stands for, `None` where it goes. `rows` are those of one trace.
+    fn judge(&self, trace: &str, rows: &[&Row]) -> Option<f64> {
+        let (mut errors, mut first, mut last) = (0, u64::MAX, 0);
+        for row in rows {
+            if let What::Span { duration, is_error, .. } = row.record.what {
+                errors += u64::from(is_error);
+                first = first.min(row.record.time);
+                last = last.max(row.record.time + duration);
+            }
+        }
+        let is_slow = last > first && last - first > 2_000_000_000;
+        if errors > 0 || is_slow {
+            Some(1.0)
+        } else if is_sampled(trace, self.sample) {
+            Some(1.0 / self.sample)
+        } else {
+            None
+        }
+    }
+}
+
+impl Model {
+    /// A record is stored, unless it names who was erased.
+    pub fn take(&mut self, record: &Rc<Record>) {
+        if record.user.as_ref().is_none_or(|user| !self.erased_users.contains(user)) {
+            self.rows.push(Row { record: Rc::clone(record), adjusted: None, weighted: false });
+        }
+    }
+
+    /// The rules are applied.
+    pub fn retain(&mut self, rules: &Rules, today: u64) {
+        self.decide(rules, today);
+        let decided = &self.decided;
+        self.rows.retain_mut(|row| {
+            if rules.holds(&row.record) {
+                return true;
+            }
+            let Some(trace) = &row.record.trace else { return rules.keeps_lone(&row.record, today) };
+            // Rules touch dates that are past; until then a trace that is decided stays as it is.
+            let Some(decision) = decided.get(trace) else { return true };
+            if !is_past(row.record.day(), rules.traces_after, today) {
+                return true;
+            }
+            let Some(stands_for) = decision.kept_as else { return false };
+            if !row.weighted && stands_for != 1.0 {
+                row.adjusted = Some(row.adjusted.unwrap_or(1.0) * stands_for);
+            }
+            row.weighted = true;
+            !is_past(decision.last_day, rules.traces_end, today)
+        });
+    }
+
+    fn decide(&mut self, rules: &Rules, today: u64) {
+        let mut traces: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+        for row in &self.rows {
+            if let Some(trace) = &row.record.trace {
+                traces.entry(trace).or_default().push(row);
+            }
+        }
+        for (trace, rows) in traces {
+            let is_held = rows.iter().any(|row| rules.holds(&row.record));
+            let last_of = |table| rows.iter().filter(|row| row.record.table() == table).map(|row| row.record.day()).max();
+            let last_day = last_of(Signal::Spans).or_else(|| last_of(Signal::Logs)).unwrap();
+            if !is_held && !self.decided.contains_key(trace) && is_past(last_day, rules.traces_after, today) {
+                let kept_as = rules.judge(trace, &rows);
+                self.decided.insert(trace.to_owned(), Decision { kept_as, last_day });
+            }
+        }
+    }
+
+    /// What names this user goes, now and later.
+    pub fn erase(&mut self, user: &str, rules: &Rules) {
+        self.rows.retain(|row| row.record.user.as_deref() != Some(user) || rules.holds(&row.record));
+        self.erased_users.insert(user.to_owned());
+    }
+
+    /// Someone who is in the lake and not erased.
+    pub fn a_user(&self) -> Option<String> {
+        self.rows.iter().rev().find_map(|row| row.record.user.clone()).filter(|user| !self.erased_users.contains(user))
+    }
+
+    /// The days of metrics up to this one go.
+    pub fn cap_metrics(&mut self, last: u64) {
+        self.rows.retain(|row| row.record.table() != Signal::Metrics || row.record.day() > last);
+    }
+
+    /// What a table holds: numbers and weights, in order.
+    pub fn kept(&self, table: Signal) -> Vec<(u64, Option<f64>)> {
+        let rows = self.rows.iter().filter(|row| row.record.table() == table);
+        let mut kept: Vec<_> = rows.map(|row| (row.record.number, row.adjusted)).collect();
+        kept.sort_by(|one, other| one.partial_cmp(other).unwrap());
+        kept
+    }
+
+    /// The days of which a table has rows.
+    pub fn days(&self, table: Signal) -> BTreeSet<u64> {
+        self.rows.iter().filter(|row| row.record.table() == table).map(|row| row.record.day()).collect()
+    }
+
+    /// A record by its number, if a copy of it is kept.
+    pub fn record(&self, number: u64) -> Option<&Record> {
+        self.rows.iter().map(|row| &*row.record).find(|record| record.number == number)
+    }
+}
