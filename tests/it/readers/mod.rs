@@ -2,6 +2,7 @@
 
 mod answers;
 mod beside_ingest;
+mod beside_maintenance;
 pub mod fixture;
 mod notebooks;
 mod reader;

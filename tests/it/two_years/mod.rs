@@ -11,6 +11,7 @@
 
 mod lake;
 mod model;
+mod questions;
 mod requests;
 mod world;
 
@@ -19,8 +20,9 @@ use std::time::{Duration, Instant};
 use chrono::Days;
 use telestrata::model::signal::Signal;
 
-use self::lake::{Lake, TARGET_BYTES};
+use self::lake::Lake;
 use self::model::{Model, Rules};
+use self::questions::{Span, answers};
 use self::world::{Record, Shape, World};
 
 fn from_env(name: &str, default: u64) -> u64 {
@@ -35,6 +37,8 @@ struct Simulation {
     model: Model,
     world: World,
     rules: Rules,
+    /// Questions and their answers, on days on which they are asked.
+    asked: Option<(Span, Vec<(String, String)>)>,
     spent: Vec<(&'static str, Duration)>,
 }
 
@@ -46,15 +50,56 @@ impl Simulation {
             self.lake.take(&part).await;
         }
         self.spend("intake", started);
-        let started = Instant::now();
-        self.check(day, "taking").await;
-        self.spend("check", started);
+        self.check(day, "intake").await;
+        self.begin_to_ask(day).await;
         let started = Instant::now();
         self.lake.compact(day).await;
-        self.spend("compaction", started);
+        self.done(day, "compaction", started).await;
+        self.bounds(day).await;
+    }
+
+    /// Some days, answers are noted before the first job, and have to be the same after each.
+    async fn begin_to_ask(&mut self, day: u64) {
+        self.asked = None;
+        let rules = &self.rules;
+        // A trace begins at most three days before its last span.
+        let open = (day + 4).saturating_sub(rules.traces_after);
+        let judged = open.saturating_sub(8);
+        let kept = (day + 4).saturating_sub(rules.traces_end.min(rules.logs_end));
+        if day % LOOK_EVERY == LOOK_EVERY - 1 && judged > 0 {
+            let started = Instant::now();
+            self.lake.reopen().await;
+            let span = Span { kept, judged, open };
+            self.asked = Some((span, answers(&self.lake, span).await));
+            self.spend("questions", started);
+        }
+    }
+
+    /// A job is done: the kept set is right, and the answers are what they were.
+    async fn done(&mut self, day: u64, job: &'static str, started: Instant) {
+        self.spend(job, started);
+        self.check(day, job).await;
+        let Some((span, before)) = &self.asked else { return };
         let started = Instant::now();
-        self.check(day, "compaction").await;
-        self.spend("check", started);
+        let after = answers(&self.lake, *span).await;
+        for ((question, before), (_, after)) in before.iter().zip(&after) {
+            assert_eq!(before, after, "day {day}, before and after {job}: {question}");
+        }
+        self.spend("questions", started);
+    }
+
+    /// No more files and bytes than the days kept account for.
+    async fn bounds(&mut self, day: u64) {
+        for table in Signal::ALL {
+            let live = self.lake.live(table).await;
+            let (days, rows) = (self.model.days(table), self.model.kept(table).len() as u64);
+            assert!(live.files.len() <= days.len(), "day {day}: {table} has files of days without rows: {live:?}");
+            let files: u64 = live.files.values().sum();
+            if day % LOOK_EVERY == LOOK_EVERY - 1 {
+                let most = live.files.values().max().unwrap_or(&0);
+                println!("  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {} bytes", days.len(), live.bytes);
+            }
+        }
     }
 
     fn spend(&mut self, what: &'static str, since: Instant) {
@@ -66,6 +111,7 @@ impl Simulation {
 
     /// The lake holds what the model does: every row, with its weight, as often.
     async fn check(&mut self, day: u64, after: &str) {
+        let started = Instant::now();
         for table in Signal::ALL {
             let (kept, expected) = (self.lake.kept(table).await, self.model.kept(table));
             if kept == expected {
@@ -83,6 +129,7 @@ impl Simulation {
                 told(&kept, &expected)
             );
         }
+        self.spend("check", started);
     }
 }
 
@@ -99,11 +146,12 @@ async fn two_years_of_days_are_kept_as_the_rules_say() {
         model: Model::default(),
         world: World::new(shape),
         rules: rules(is_long),
+        asked: None,
         spent: Vec::new(),
     };
     for day in 0..days {
         simulation.day(day).await;
-        if day % LOOK_EVERY == 0 {
+        if day % LOOK_EVERY == LOOK_EVERY - 1 {
             println!("day {day}: {:.1?}", simulation.spent);
         }
     }

@@ -117,18 +117,18 @@ impl Model {
 
     /// The rules are applied.
     pub fn retain(&mut self, rules: &Rules, today: u64) {
-        self.decide(rules, today);
+        let held = self.held_traces(rules);
+        self.decide(rules, &held, today);
         let decided = &self.decided;
         self.rows.retain_mut(|row| {
-            if rules.holds(&row.record) {
+            let Some(trace) = &row.record.trace else {
+                return rules.holds(&row.record) || rules.keeps_lone(&row.record, today);
+            };
+            // Rules touch dates that are past; until then a row of a trace that is decided stays as it is.
+            if held.contains(trace) || !is_past(row.record.day(), rules.traces_after, today) {
                 return true;
             }
-            let Some(trace) = &row.record.trace else { return rules.keeps_lone(&row.record, today) };
-            // Rules touch dates that are past; until then a trace that is decided stays as it is.
             let Some(decision) = decided.get(trace) else { return true };
-            if !is_past(row.record.day(), rules.traces_after, today) {
-                return true;
-            }
             let Some(stands_for) = decision.kept_as else { return false };
             if !row.weighted && stands_for != 1.0 {
                 row.adjusted = Some(row.adjusted.unwrap_or(1.0) * stands_for);
@@ -138,7 +138,14 @@ impl Model {
         });
     }
 
-    fn decide(&mut self, rules: &Rules, today: u64) {
+    /// Traces of which a row is held: nothing becomes of them.
+    fn held_traces(&self, rules: &Rules) -> BTreeSet<String> {
+        let held = self.rows.iter().filter(|row| rules.holds(&row.record));
+        held.filter_map(|row| row.record.trace.clone()).collect()
+    }
+
+    /// Decides traces whose last day is past, once; what comes later moves that day, and nothing else.
+    fn decide(&mut self, rules: &Rules, held: &BTreeSet<String>, today: u64) {
         let mut traces: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
             if let Some(trace) = &row.record.trace {
@@ -146,10 +153,13 @@ impl Model {
             }
         }
         for (trace, rows) in traces {
-            let is_held = rows.iter().any(|row| rules.holds(&row.record));
-            let last_of = |table| rows.iter().filter(|row| row.record.table() == table).map(|row| row.record.day()).max();
-            let last_day = last_of(Signal::Spans).or_else(|| last_of(Signal::Logs)).unwrap();
-            if !is_held && !self.decided.contains_key(trace) && is_past(last_day, rules.traces_after, today) {
+            let last_day = rows.iter().map(|row| row.record.day()).max().unwrap();
+            if held.contains(trace) {
+                continue;
+            }
+            if let Some(decision) = self.decided.get_mut(trace) {
+                decision.last_day = decision.last_day.max(last_day);
+            } else if is_past(last_day, rules.traces_after, today) {
                 let kept_as = rules.judge(trace, &rows);
                 self.decided.insert(trace.to_owned(), Decision { kept_as, last_day });
             }
