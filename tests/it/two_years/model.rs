@@ -39,6 +39,8 @@ pub struct Rules {
     pub spans_after: u64,
     /// Nor of metrics after these.
     pub metrics_after: u64,
+    /// Bytes of metrics above which the oldest days go.
+    pub metrics_bytes: u64,
     /// Whether logs of the case are held.
     pub hold: bool,
 }
@@ -51,11 +53,17 @@ struct Decision {
     last_day: u64,
 }
 
+/// What took rows away.
+pub const RETENTION: &str = "retention";
+pub const ERASURE: &str = "erasure";
+
 #[derive(Debug, Default)]
 pub struct Model {
     rows: Vec<Row>,
     decided: BTreeMap<String, Decision>,
     erased_users: BTreeSet<String>,
+    /// Rows that went, by job and table.
+    removed: BTreeMap<(&'static str, &'static str), u64>,
 }
 
 fn is_past(day: u64, age: u64, today: u64) -> bool {
@@ -70,6 +78,36 @@ fn is_sampled(trace: &str, share: f64) -> bool {
 }
 
 impl Rules {
+    /// As a configuration file has them.
+    pub fn toml(&self) -> String {
+        let Self { logs_after, severity, logs_end, traces_after, sample, traces_end, spans_after, .. } = self;
+        let Self { metrics_after, metrics_bytes, .. } = self;
+        let mut text = format!(
+            "[[retention]]
+table = \"logs\"
+after = \"{logs_after}d\"
+keep_where = \"severity_number >= {severity} or service_name = 'payments'\"
+then_after = \"{logs_end}d\"
+[[retention]]
+table = \"traces\"
+after = \"{traces_after}d\"
+keep_where = \"error_count > 0 or duration_ms > 2000 or sample(trace_id, {sample})\"
+then_after = \"{traces_end}d\"
+[[retention]]
+table = \"spans\"
+after = \"{spans_after}d\"
+[[retention]]
+table = \"metrics\"
+after = \"{metrics_after}d\"
+max_bytes = {metrics_bytes}
+"
+        );
+        if self.hold {
+            text.push_str("[[hold]]\ntable = \"logs\"\nwhere = \"attributes['case'] = 'A-7'\"\nreason = \"case A-7\"\n");
+        }
+        text
+    }
+
     fn holds(&self, record: &Record) -> bool {
         self.hold && record.in_case
     }
@@ -107,11 +145,39 @@ impl Rules {
     }
 }
 
+/// Whether a row stays; brings its weight up to what its trace stands for.
+fn stays(
+    row: &mut Row,
+    rules: &Rules,
+    held: &BTreeSet<String>,
+    decided: &BTreeMap<String, Decision>,
+    today: u64,
+) -> bool {
+    let Some(trace) = &row.record.trace else {
+        return rules.holds(&row.record) || rules.keeps_lone(&row.record, today);
+    };
+    // Rules touch dates that are past; until then a row of a trace that is decided stays as it is.
+    if held.contains(trace) || !is_past(row.record.day(), rules.traces_after, today) {
+        return true;
+    }
+    let Some(decision) = decided.get(trace) else { return true };
+    let Some(stands_for) = decision.kept_as else { return false };
+    if !row.weighted && stands_for != 1.0 {
+        // Who is among the sender's half is among a quarter by the same bits of the same id: the chances do not
+        // multiply.
+        let counted = row.adjusted.unwrap_or(1.0);
+        row.adjusted = Some(if row.record.is_half { counted.max(stands_for) } else { counted * stands_for });
+    }
+    row.weighted = true;
+    !is_past(decision.last_day, rules.traces_end, today)
+}
+
 impl Model {
     /// A record is stored, unless it names who was erased.
     pub fn take(&mut self, record: &Rc<Record>) {
         if record.user.as_ref().is_none_or(|user| !self.erased_users.contains(user)) {
-            self.rows.push(Row { record: Rc::clone(record), adjusted: None, weighted: false });
+            let adjusted = record.is_half.then_some(2.0);
+            self.rows.push(Row { record: Rc::clone(record), adjusted, weighted: false });
         }
     }
 
@@ -119,22 +185,13 @@ impl Model {
     pub fn retain(&mut self, rules: &Rules, today: u64) {
         let held = self.held_traces(rules);
         self.decide(rules, &held, today);
-        let decided = &self.decided;
+        let (decided, removed) = (&self.decided, &mut self.removed);
         self.rows.retain_mut(|row| {
-            let Some(trace) = &row.record.trace else {
-                return rules.holds(&row.record) || rules.keeps_lone(&row.record, today);
-            };
-            // Rules touch dates that are past; until then a row of a trace that is decided stays as it is.
-            if held.contains(trace) || !is_past(row.record.day(), rules.traces_after, today) {
-                return true;
+            let stays = stays(row, rules, &held, decided, today);
+            if !stays {
+                *removed.entry((RETENTION, row.record.table().table())).or_default() += 1;
             }
-            let Some(decision) = decided.get(trace) else { return true };
-            let Some(stands_for) = decision.kept_as else { return false };
-            if !row.weighted && stands_for != 1.0 {
-                row.adjusted = Some(row.adjusted.unwrap_or(1.0) * stands_for);
-            }
-            row.weighted = true;
-            !is_past(decision.last_day, rules.traces_end, today)
+            stays
         });
     }
 
@@ -168,7 +225,14 @@ impl Model {
 
     /// What names this user goes, now and later.
     pub fn erase(&mut self, user: &str, rules: &Rules) {
-        self.rows.retain(|row| row.record.user.as_deref() != Some(user) || rules.holds(&row.record));
+        let removed = &mut self.removed;
+        self.rows.retain(|row| {
+            let stays = row.record.user.as_deref() != Some(user) || rules.holds(&row.record);
+            if !stays {
+                *removed.entry((ERASURE, row.record.table().table())).or_default() += 1;
+            }
+            stays
+        });
         self.erased_users.insert(user.to_owned());
     }
 
@@ -179,7 +243,9 @@ impl Model {
 
     /// The days of metrics up to this one go.
     pub fn cap_metrics(&mut self, last: u64) {
+        let before = self.rows.len();
         self.rows.retain(|row| row.record.table() != Signal::Metrics || row.record.day() > last);
+        *self.removed.entry((RETENTION, Signal::Metrics.table())).or_default() += (before - self.rows.len()) as u64;
     }
 
     /// What a table holds: numbers and weights, in order.
@@ -193,6 +259,11 @@ impl Model {
     /// The days of which a table has rows.
     pub fn days(&self, table: Signal) -> BTreeSet<u64> {
         self.rows.iter().filter(|row| row.record.table() == table).map(|row| row.record.day()).collect()
+    }
+
+    /// Rows that a job took away from a table.
+    pub fn removed(&self, job: &'static str, table: Signal) -> u64 {
+        self.removed.get(&(job, table.table())).copied().unwrap_or(0)
     }
 
     /// A record by its number, if a copy of it is kept.

@@ -46,6 +46,7 @@ fn encoded(record: &Record, first_day: u64) -> Value {
             "kind": 2, "startTimeUnixNano": time,
             "endTimeUnixNano": (first_day + record.time + duration).to_string(),
             "status": { "code": if *is_error { 2 } else { 0 } }, "attributes": attributes,
+            "traceState": if record.is_half { "ot=th:8" } else { "" },
         }),
         What::Log { severity } => json!({
             "timeUnixNano": time, "severityNumber": severity, "traceId": trace,

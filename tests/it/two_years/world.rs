@@ -45,6 +45,8 @@ pub struct Record {
     pub trace: Option<String>,
     pub user: Option<String>,
     pub in_case: bool,
+    /// Its sender keeps every second trace, by OpenTelemetry's rule: `ot=th:8`.
+    pub is_half: bool,
     pub what: What,
 }
 
@@ -110,7 +112,10 @@ impl World {
 
     /// A trace: a chain of requests with some logs.
     fn trace(&mut self, day: u64) {
-        let trace = format!("{:032x}", self.random.random::<u128>() | 1);
+        let id = self.random.random::<u128>() | 1;
+        let trace = format!("{id:032x}");
+        // The random part of an id is its last 56 bits; the sender that keeps half keeps the upper half.
+        let is_half = id >> 55 & 1 == 1 && self.chance(30);
         let crosses = self.chance(6);
         let second = if crosses { SECONDS_A_DAY - 30 } else { self.random.random_range(0..SECONDS_A_DAY - 60) };
         let start = time_of(day, second) + self.random.random_range(0..SECOND);
@@ -134,6 +139,8 @@ impl World {
         let last = if self.chance(8) { self.late() } else { 0 };
         let count = records.len();
         for (at, record) in records.into_iter().enumerate() {
+            let is_half = is_half && record.table() == Signal::Spans;
+            let record = Record { is_half, ..record };
             let late = whole + if at + 1 == count { last } else { 0 };
             self.deliver(record, late);
         }
@@ -192,7 +199,7 @@ impl World {
         let is_log = matches!(what, What::Log { .. });
         let in_case = is_log && self.chance(1);
         let trace = trace.map(str::to_owned);
-        Record { number: self.numbers, time, service, trace, user: None, in_case, what }
+        Record { number: self.numbers, time, service, trace, user: None, in_case, is_half: false, what }
     }
 
     /// Sends a record, late with this many chances in a hundred.
