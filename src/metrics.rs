@@ -44,6 +44,15 @@ pub struct ByDoor {
     pub reason: &'static str,
 }
 
+/// Labels of what is counted by background job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ByJob {
+    /// The kind of job, as `system.jobs` names it.
+    pub job: &'static str,
+    /// The table that it works on, empty where it works on all.
+    pub table: &'static str,
+}
+
 /// What is asked of an object store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, EncodeLabelValue)]
 #[allow(missing_docs, reason = "HTTP's and S3's own words")]
@@ -148,6 +157,16 @@ pub struct Metrics {
     pub running_queries: Gauge,
     /// Callers whose credentials were not enough for a door.
     pub refused_callers: Family<ByDoor, Counter>,
+    /// Runs of background jobs that ended with an error, or parts of runs.
+    pub job_failures: Family<ByJob, Counter>,
+    /// When a background job last did all that was to be done, in seconds since 1970.
+    pub job_last_success: Family<ByJob, Gauge>,
+    /// Bytes of files that background jobs have replaced by others.
+    pub job_rewritten_bytes: Family<ByJob, Counter>,
+    /// Bytes of files that wait for compaction.
+    pub compaction_pending_bytes: Family<BySignal, Gauge>,
+    /// Bytes that background jobs have read from the lake and written to it.
+    pub background_bytes: Counter,
 }
 
 fn seconds() -> Histogram {
@@ -188,6 +207,11 @@ impl Metrics {
             query_seconds: seconds(),
             running_queries: Gauge::default(),
             refused_callers: Family::default(),
+            job_failures: Family::default(),
+            job_last_success: Family::default(),
+            job_rewritten_bytes: Family::default(),
+            compaction_pending_bytes: Family::default(),
+            background_bytes: Counter::default(),
         };
         metrics.register(store);
         metrics
@@ -241,6 +265,35 @@ impl Metrics {
         registry.register_with_unit("query", "time of a query", Unit::Seconds, self.query_seconds.clone());
         registry.register("running_queries", "queries that are running", self.running_queries.clone());
         registry.register("refused_callers", "callers whose credentials were not enough", self.refused_callers.clone());
+        registry.register(
+            "job_failures",
+            "runs of background jobs, or parts of them, that failed and are tried again",
+            self.job_failures.clone(),
+        );
+        registry.register_with_unit(
+            "job_last_success_timestamp",
+            "when a background job last did all that was to be done",
+            Unit::Seconds,
+            self.job_last_success.clone(),
+        );
+        registry.register_with_unit(
+            "job_rewritten",
+            "files that background jobs replaced by others",
+            Unit::Bytes,
+            self.job_rewritten_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "compaction_pending",
+            "files that wait for compaction",
+            Unit::Bytes,
+            self.compaction_pending_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "background",
+            "what background jobs read from the lake and wrote to it",
+            Unit::Bytes,
+            self.background_bytes.clone(),
+        );
         registry.register("store_requests", "requests to the object store", store.requests.clone());
         registry.register_with_unit("store", "bytes that its requests carried", Unit::Bytes, store.bytes.clone());
         self.registry = registry;

@@ -12,8 +12,9 @@ use super::say::say;
 use super::user::user_name;
 use crate::error::{Error, Result};
 use crate::lake::LakeTable;
-use crate::maintenance::{Compactor, DateReport, JobKind, LedgerEntry, Progress};
+use crate::maintenance::{CompactionSettings, Compactor, DateReport, JobKind, LedgerEntry, Progress};
 use crate::model::signal::Signal;
+use crate::trace_index::{INDEXER_SHARE, catch_up};
 
 #[derive(Debug, Args)]
 pub(super) struct Compact {
@@ -23,6 +24,11 @@ pub(super) struct Compact {
     /// This table only: logs, spans or metrics
     #[arg(long, value_name = "NAME")]
     table: Option<String>,
+
+    /// Write past dates anew that lack a column promoted since, or, where compaction.dedup_* says exact, still have their
+    /// duplicates; once, also where a date is one run already
+    #[arg(long)]
+    renew: bool,
 
     /// Print JSON, an object for each date of which something was done
     #[arg(long)]
@@ -47,13 +53,17 @@ impl Compact {
             bar.enable_steady_tick(std::time::Duration::from_millis(100));
             let compactor = Compactor::new(
                 LakeTable::new(&config.lake, signal)?,
-                config.compaction,
+                CompactionSettings { renew: self.renew, ..config.compaction },
                 entry.clone(),
                 Progress::default(),
             );
             let done = compactor.run(today, |report| bar.set_message(format!("{signal} {}", report.date))).await;
             bar.finish_and_clear();
             reports.extend(done?);
+        }
+        // Ids are looked for in every new file until the index has it.
+        if let Err(error) = catch_up(&config.lake, config.ingest.max_hot_bytes / INDEXER_SHARE).await {
+            tracing::warn!(%error, "the trace index was not brought up to the tables; the next compaction or server does it");
         }
         self.tell(&reports)?;
         let failed = reports.iter().any(|report| report.error.is_some());
@@ -75,8 +85,8 @@ impl Compact {
             if let Some(error) = &report.error {
                 _ = writeln!(text, "  failed: {error}");
             }
-            for file in &report.unsorted {
-                _ = writeln!(text, "  left alone: {file}, which does not say that it is sorted");
+            if report.duplicates_dropped > 0 {
+                _ = writeln!(text, "  dropped: {} exact duplicates", report.duplicates_dropped);
             }
             if report.overtaken > 0 {
                 _ = writeln!(text, "  given up: {} merges, another writer was first", report.overtaken);

@@ -4,6 +4,7 @@
 
 mod args;
 mod arrow_answer;
+mod background;
 mod check;
 mod compact;
 mod completions;

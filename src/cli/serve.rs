@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::Done;
 use super::args::LakeArgs;
+use super::background::start_background;
 use super::import::import_settings;
 use crate::config::{Config, Layers, Origin};
 use crate::error::{Error, Result};
 use crate::ingest::Store;
+use crate::maintenance::Background;
 use crate::metrics::Metrics;
 use crate::query::QueryEngine;
 use crate::server::{self, Running, ServerSettings};
@@ -106,6 +108,7 @@ fn warn_of_open_secrets(layers: &Layers, config: &Config) {
 pub(super) struct LocalServer {
     store: Arc<Store>,
     running: Running,
+    background: Option<Background>,
     _queries: QueryThreads,
 }
 
@@ -168,9 +171,16 @@ impl LocalServer {
             max_request_bytes: config.max_request_bytes,
             config: config.described.clone(),
         };
-        match server::start(Arc::clone(&store), engine, settings).await {
-            Ok(running) => Ok(Self { store, running, _queries: queries }),
-            Err(error) => store.close().await.and(Err(error)),
+        let running = match server::start(Arc::clone(&store), Arc::clone(&engine), settings).await {
+            Ok(running) => running,
+            Err(error) => return store.close().await.and(Err(error)),
+        };
+        match start_background(config, &store, &engine) {
+            Ok(background) => Ok(Self { store, running, background, _queries: queries }),
+            Err(error) => {
+                running.stop().await;
+                store.close().await.and(Err(error))
+            }
         }
     }
 
@@ -197,9 +207,14 @@ impl LocalServer {
         std::fs::rename(&staged, file).map_err(failed)
     }
 
-    /// Refuses new work, finishes what is under way, flushes, and lets go of the WAL.
+    /// Refuses new work, finishes what is under way, cuts background work short, flushes, and lets go of the WAL.
     pub(super) async fn stop(self) -> Result<()> {
-        self.running.stop().await;
+        let background = async {
+            if let Some(background) = &self.background {
+                background.stop().await;
+            }
+        };
+        tokio::join!(self.running.stop(), background);
         self.store.close().await
     }
 }

@@ -3,6 +3,8 @@
 //! Values are what came of the layers: durations and sizes in one form, paths absolute, so that two configurations
 //! can be compared. Passwords in URLs are left out.
 
+use std::num::NonZeroU64;
+
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -39,6 +41,10 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "ingest.repeat_window" => duration(config.ingest.wal.repeat_window),
         "ingest.wal_max_bytes" => json!(config.ingest.wal.max_bytes),
         "compaction.target_bytes" => json!(config.compaction.target_bytes),
+        "maintenance.enabled" => json!(config.maintenance.enabled),
+        "maintenance.cpu_threads" => json!(config.maintenance.cpu_threads),
+        "maintenance.io_bytes_per_second" => limit(config.maintenance.io_bytes_per_second.map(NonZeroU64::get)),
+        "maintenance.interval" => duration(config.maintenance.interval),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
         "query.max_rows" => limit(config.query.max_rows),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::CompactionSettings;
+use crate::maintenance::{CompactionSettings, MaintenanceSettings};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -131,6 +132,8 @@ pub struct Config {
     pub views: Arc<SqlObjects>,
     /// How small files become large ones.
     pub compaction: CompactionSettings,
+    /// What a server does to its lake by itself.
+    pub maintenance: MaintenanceSettings,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -198,7 +201,13 @@ impl Config {
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
-        let compaction = CompactionSettings { target_bytes, memory: (memory_limit / COMPACTION_SHARE) as u64 };
+        let compaction = CompactionSettings {
+            target_bytes,
+            memory: (memory_limit / COMPACTION_SHARE) as u64,
+            dedup_spans: reader.parse("compaction.dedup_spans")?,
+            dedup_logs: reader.parse("compaction.dedup_logs")?,
+            renew: false,
+        };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -215,12 +224,35 @@ impl Config {
             query,
             views: Arc::new(views(&reader)?),
             compaction,
+            maintenance: maintenance(&reader)?,
             ingest,
             described: serde_json::Value::Null,
         };
         config.described = describe(layers, &config);
         Ok(config)
     }
+}
+
+fn maintenance(reader: &Reader<'_>) -> Result<MaintenanceSettings> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu_threads = match reader.text("maintenance.cpu_threads") {
+        Some(_) => reader.parse("maintenance.cpu_threads")?,
+        None => (cores / 2).max(1),
+    };
+    if !(1..=1024).contains(&cpu_threads) {
+        return Err(reader.wrong("maintenance.cpu_threads", "must be between 1 and 1024"));
+    }
+    let interval = reader.duration("maintenance.interval")?;
+    if !(Duration::from_millis(10)..=Duration::from_secs(86_400)).contains(&interval) {
+        return Err(reader.wrong("maintenance.interval", "must be between 10ms and 24h"));
+    }
+    let io = reader.limit("maintenance.io_bytes_per_second", |key| Ok(reader.bytes(key)? as u64))?;
+    Ok(MaintenanceSettings {
+        enabled: reader.parse("maintenance.enabled")?,
+        cpu_threads,
+        io_bytes_per_second: io.and_then(NonZeroU64::new),
+        interval,
+    })
 }
 
 fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
@@ -424,8 +456,13 @@ mod tests {
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]
+    #[case("[compaction]\ndedup_spans = \"yes\"", "compaction.dedup_spans")]
     #[case("[query]\nmax_rows = \"few\"", "query.max_rows")]
     #[case("[query]\nmax_scan_bytes = 0", "query.max_scan_bytes")]
+    #[case("[maintenance]\nio_bytes_per_second = 0", "maintenance.io_bytes_per_second")]
+    #[case("[maintenance]\ncpu_threads = 0", "maintenance.cpu_threads")]
+    #[case("[maintenance]\nenabled = \"often\"", "maintenance.enabled")]
+    #[case("[maintenance]\ninterval = \"0s\"", "maintenance.interval")]
     #[case("[[promoted]]\nname = \"time\"\nfrom = [\"attributes['t']\"]", "taken")]
     #[case("[[promoted]]\nname = \"Tenant\"\nfrom = [\"attributes['t']\"]", "lower-case")]
     #[case("[[promoted]]\nname = \"tenant\"\nfrom = [\"tenant.id\"]", "tenant.id")]

@@ -16,7 +16,7 @@ use super::replay::replay;
 use super::request::{IngestReply, IngestRequest};
 use crate::buffer::{BufferedTable, TableState};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, write_readme};
+use crate::lake::{LakeRoot, LakeTable, TableSnapshot, write_readme};
 use crate::metrics::{ByReason, Metrics};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
@@ -174,6 +174,11 @@ impl Store {
     /// Every table now, for one query.
     pub fn pin(&self) -> Vec<(Signal, Arc<TableState>)> {
         Signal::ALL.iter().zip(&self.flushers).map(|(signal, flusher)| (*signal, flusher.table().pin())).collect()
+    }
+
+    /// The committed part of a table now.
+    pub fn snapshot(&self, signal: Signal) -> TableSnapshot {
+        self.flushers[signal.index()].table().pin().snapshot.clone()
     }
 
     /// Whether requests are taken.

@@ -66,11 +66,16 @@ impl Default for CloudAccess {
     }
 }
 
-/// The store of an `s3://`, `gs://` or `az://` URL, `None` for another scheme. Sends nothing.
+/// The store of an `s3://`, `gs://` or `az://` URL, `None` for another scheme; its requests are counted into `requests`.
+/// Sends nothing.
 ///
 /// # Errors
 /// `Config` where the URL, the environment's settings and `access` make no client.
-pub(super) fn cloud_store(url: &Url, access: &CloudAccess) -> Option<crate::error::Result<CloudStore>> {
+pub(super) fn cloud_store(
+    url: &Url,
+    access: &CloudAccess,
+    requests: StoreRequests,
+) -> Option<crate::error::Result<CloudStore>> {
     // What is wrong with it may be a password in it, so it is not shown.
     let secret = |name: &&str| {
         let endpoint = std::env::var(name).ok().and_then(|text| Url::parse(&text).ok());
@@ -88,10 +93,11 @@ pub(super) fn cloud_store(url: &Url, access: &CloudAccess) -> Option<crate::erro
         _ => return None,
     };
     let failed = |error| Error::config(format!("lake root `{url}`: no client can be made")).with_source(error);
-    Some(client.map_err(failed).map(|client| CloudStore {
-        inner: Arc::new(LimitStore::new(client, access.max_requests)),
-        requests: StoreRequests::default(),
-    }))
+    Some(
+        client
+            .map_err(failed)
+            .map(|client| CloudStore { inner: Arc::new(LimitStore::new(client, access.max_requests)), requests }),
+    )
 }
 
 fn s3(url: &Url, access: &CloudAccess) -> Result<Arc<dyn ObjectStore>> {
@@ -161,11 +167,6 @@ pub(super) struct CloudStore {
 }
 
 impl CloudStore {
-    /// The counters, shared with the store.
-    pub(super) fn requests(&self) -> &StoreRequests {
-        &self.requests
-    }
-
     /// Counts the pages that so many objects came on.
     fn count_listing(requests: StoreRequests, listing: BoxStream<'static, Result<ObjectMeta>>) -> Listing {
         let mut seen = 0;

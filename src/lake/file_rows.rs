@@ -15,6 +15,7 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 
 use super::files::LiveFile;
 use super::parquet::footer_keys;
@@ -24,16 +25,35 @@ use crate::model::contract::{PARTITION, sort_order};
 use crate::model::schema::contract_schema;
 use crate::model::signal::Signal;
 
-/// Whether a file's rows are in the contract's sort order, as its footer says.
-///
-/// # Errors
-/// As [`file_rows`].
-pub(crate) async fn is_sorted(store: &Arc<dyn ObjectStore>, signal: Signal, file: &LiveFile) -> Result<bool> {
-    let mut reader = StoreFile::new(store, Path::from(file.path.as_str()), file.size);
-    let footer = reader.footer().await.map_err(|error| unreadable(&file.path, error))?;
-    let entries = footer.file_metadata().key_value_metadata();
-    let stated = entries.and_then(|entries| entries.iter().find(|entry| entry.key == footer_keys::SORT_ORDER));
-    Ok(stated.and_then(|entry| entry.value.as_ref()).is_some_and(|order| *order == sort_order(signal).join(",")))
+/// What a file's footer says of how it was written.
+#[derive(Debug)]
+pub(crate) struct FileFooter(ParquetMetaData);
+
+impl FileFooter {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// As [`file_rows`].
+    pub(crate) async fn read(store: &Arc<dyn ObjectStore>, file: &LiveFile) -> Result<Self> {
+        let mut reader = StoreFile::new(store, Path::from(file.path.as_str()), file.size);
+        reader.footer().await.map(Self).map_err(|error| unreadable(&file.path, error))
+    }
+
+    /// The value of an entry.
+    pub(crate) fn entry(&self, key: &str) -> Option<&str> {
+        let entries = self.0.file_metadata().key_value_metadata()?;
+        entries.iter().find(|entry| entry.key == key)?.value.as_deref()
+    }
+
+    /// Whether the rows are in the contract's sort order.
+    pub(crate) fn is_sorted(&self, signal: Signal) -> bool {
+        self.entry(footer_keys::SORT_ORDER).is_some_and(|order| *order == sort_order(signal).join(","))
+    }
+
+    /// Whether the file has a column of this name.
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        self.0.file_metadata().schema_descr().root_schema().get_fields().iter().any(|field| field.name() == name)
+    }
 }
 
 /// The rows of a file, in batches of at most `batch_rows`.

@@ -13,6 +13,8 @@ use url::Url;
 
 use super::cloud_store::{CloudAccess, cloud_store};
 use super::local_store::DurableLocalStore;
+use super::throttle::Throttle;
+use super::throttled_store::ThrottledStore;
 use super::whole_reads::WholeReads;
 use crate::error::{Error, Result};
 use crate::metrics::StoreRequests;
@@ -23,6 +25,8 @@ pub struct LakeRoot {
     url: Url,
     store: Arc<dyn ObjectStore>,
     requests: StoreRequests,
+    /// How an object store is reached; `None` for a folder, and for a store of one's own.
+    access: Option<CloudAccess>,
 }
 
 impl LakeRoot {
@@ -54,7 +58,12 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self { url, store: Arc::new(DurableLocalStore::default()), requests: StoreRequests::default() })
+        Ok(Self {
+            url,
+            store: Arc::new(DurableLocalStore::default()),
+            requests: StoreRequests::default(),
+            access: None,
+        })
     }
 
     fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {
@@ -72,19 +81,39 @@ impl LakeRoot {
             let path = format!("{}/", url.path());
             url.set_path(&path);
         }
-        let store = cloud_store(&url, access).ok_or_else(|| {
+        let requests = StoreRequests::default();
+        let store = Self::cloud_client(&url, access, &requests)?;
+        Ok(Self { url, store, requests, access: Some(access.clone()) })
+    }
+
+    fn cloud_client(url: &Url, access: &CloudAccess, requests: &StoreRequests) -> Result<Arc<dyn ObjectStore>> {
+        let store = cloud_store(url, access, requests.clone()).ok_or_else(|| {
             Error::config(format!(
                 "lake root `{url}`: there is no store for {}://; name a folder, or a URL of s3://, gs:// or az://",
                 url.scheme()
             ))
         })??;
-        let requests = store.requests().clone();
-        Ok(Self { url, store: Arc::new(WholeReads(Arc::new(store))), requests })
+        Ok(Arc::new(WholeReads(Arc::new(store))))
+    }
+
+    /// The same lake for background work, whose bytes pass `throttle`. An object store gets connections of its own for
+    /// it, as many again as [`CloudAccess::max_requests`] at once, since a connection is served by the threads that opened
+    /// it; requests are counted together.
+    ///
+    /// # Errors
+    /// `Config` where no second client can be made.
+    pub fn throttled(&self, throttle: &Throttle) -> Result<Self> {
+        let inner = match &self.access {
+            Some(access) => Self::cloud_client(&self.url, access, &self.requests)?,
+            None => Arc::clone(&self.store),
+        };
+        let store = Arc::new(ThrottledStore { inner, throttle: throttle.clone() });
+        Ok(Self { store, ..self.clone() })
     }
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default() }
+        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default(), access: None }
     }
 
     /// What was asked of an object store; stays at 0 for a local folder.

@@ -7,6 +7,8 @@
 //! location.rs     root as a URL and its object store
 //! local_store.rs  a local folder with durable writes
 //! cloud_store.rs  S3, GCS, Azure: clients, bounds, counted requests
+//! throttle.rs     the bound on background work's bytes, and its stop
+//! throttled_store.rs  a store whose bytes pass it
 //! whole_reads.rs  a store whose reads are whole, or an error
 //! whole_objects.rs  immutable objects read by one request and kept
 //! schema.rs       contract -> Delta schema, and back
@@ -44,6 +46,8 @@ mod sort;
 mod stats;
 mod store_file;
 mod table;
+mod throttle;
+mod throttled_store;
 mod upload;
 mod whole_objects;
 mod whole_reads;
@@ -51,7 +55,7 @@ mod write;
 
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
-pub(crate) use file_rows::{file_rows, is_sorted};
+pub(crate) use file_rows::{FileFooter, file_rows};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;
@@ -63,6 +67,7 @@ pub(crate) use readme::write_readme;
 pub use rewrite::{Rewrite, Rewritten};
 pub(crate) use store_file::{StoreFile, store_failed};
 pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use throttle::{Stopped, Throttle};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};
 pub(crate) use write::{Place, remove as remove_staged, write_sorted_rows};

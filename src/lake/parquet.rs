@@ -34,6 +34,8 @@ pub(crate) mod footer_keys {
     pub(crate) const CONTRACT: &str = "telestrata.contract";
     /// The columns by which the rows are sorted.
     pub(crate) const SORT_ORDER: &str = "telestrata.sort_order";
+    /// `dropped` where its run was written without exact duplicates.
+    pub(crate) const DUPLICATES: &str = "telestrata.duplicates";
 }
 
 /// Writer options of a signal's files.

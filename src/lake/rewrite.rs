@@ -4,7 +4,8 @@
 //! file that it replaces is live and schema and protocol are what its files were made for. After any error the newest
 //! version tells: its files live means done, a replaced one gone means that another was first.
 //!
-//! delta-rs's own conflict check lets two compactors double the rows, so its retries are off.
+//! delta-rs's own conflict check lets two compactors double the rows, so its retries are off, and a rewrite that changes no
+//! rows repeats the table's metadata: other engines' rewrites that began before it then begin anew.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -91,6 +92,11 @@ impl LakeTable {
         }
         for file in rewrite.added {
             actions.push(add_action(file, now, rewrite.data_change)?);
+        }
+        if !rewrite.data_change {
+            // To delta-rs a file that went without a change of rows is no conflict: its OPTIMIZE would put the rows of
+            // that file in once more (`conflict_checker.rs`). Metadata is a conflict, also where it says what it said.
+            actions.push(Action::Metadata(newest.state().metadata().clone()));
         }
         let operation = if rewrite.data_change {
             DeltaOperation::Delete { predicate: None }

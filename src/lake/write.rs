@@ -139,7 +139,7 @@ async fn write_run(
     let date = date_text(run.date)?;
     let path = format!("{PARTITION}={date}/{}.parquet", uuid::Uuid::now_v7());
     let count = run.rows.len();
-    let place = Place { path, date, rows: count };
+    let place = Place { path, date, rows: count, footer: Vec::new() };
     write_file(store, signal, promoted, place, move |write| {
         let sources: Vec<&RecordBatch> = batches.iter().collect();
         for slice in run.rows.chunks(SLICE_ROWS) {
@@ -159,6 +159,8 @@ pub(crate) struct Place {
     pub(crate) date: String,
     /// About how many rows it will have: the bloom filters are made for so many.
     pub(crate) rows: usize,
+    /// What the footer says beside what every footer says.
+    pub(crate) footer: Vec<(&'static str, &'static str)>,
 }
 
 /// Writes rows that come in the contract's sort order, all of the place's date, as one file. An error that comes
@@ -193,13 +195,13 @@ async fn write_file(
     place: Place,
     give: impl FnOnce(&mut WriteRows<'_>) -> Result<()> + Send + 'static,
 ) -> Result<DataFile> {
-    let Place { path, date, rows } = place;
+    let Place { path, date, rows, footer } = place;
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let upload = tokio::spawn({
         let (store, path) = (Arc::clone(store), Path::from(path.as_str()));
         async move { upload(store.as_ref(), &path, receiver).await }
     });
-    let encoded = compute(move || encode(signal, &promoted, rows, give, sender)).await;
+    let encoded = compute(move || encode(signal, &promoted, rows, &footer, give, sender)).await;
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
     let size = size.map_err(|error| Error::unavailable(format!("can't write {path}")).with_source(error));
     match size.and_then(|size| Ok((size, encoded?))) {
@@ -216,6 +218,7 @@ fn encode(
     signal: Signal,
     promoted: &[Promoted],
     rows: usize,
+    footer: &[(&'static str, &'static str)],
     give: impl FnOnce(&mut WriteRows<'_>) -> Result<()>,
     sender: mpsc::Sender<Bytes>,
 ) -> Result<FileStats> {
@@ -232,6 +235,9 @@ fn encode(
         writer.write(&drop_partition(&promoted)?).map_err(parquet)
     })?;
     writer.append_key_value_metadata(KeyValue::new(MARKS_KEY.to_owned(), promoter.marks().to_json()));
+    for (key, value) in footer {
+        writer.append_key_value_metadata(KeyValue::new((*key).to_owned(), (*value).to_owned()));
+    }
     let mut sink = writer.into_inner().map_err(parquet)?;
     sink.send_pending().map_err(|error| Error::unavailable("the upload of a file stopped").with_source(error))?;
     Ok(stats)

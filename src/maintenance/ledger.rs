@@ -62,6 +62,9 @@ impl LedgerEntry {
     /// The key in `commitInfo`.
     pub const KEY: &'static str = "telestrata";
 
+    /// Who does a server's own jobs.
+    pub const SERVER: &'static str = "telestrata";
+
     /// An entry of a new run.
     pub fn new(job: JobKind, by: impl Into<String>) -> Self {
         Self { job, run: uuid::Uuid::now_v7(), by: by.into(), rule: None, reason: None }

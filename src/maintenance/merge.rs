@@ -1,13 +1,15 @@
-//! Sorted files to sorted files: a streaming merge, and a sieve behind it.
+//! Files to sorted files: a streaming merge, and a sieve behind it.
 //!
 //! Guarantees: rows come out in the contract's sort order, every one that the sieve lets through, with the promoted
 //! columns, bloom filters and statistics of the present configuration; files of one lane do not overlap in that order, and
-//! rows of equal keys share a file. Memory: of each input a row group and a few batches, of each lane a row group.
+//! rows of equal keys share a file. Memory: of each input a row group and a few batches, of each lane a row group; what
+//! sorting takes is bounded by [`Output::memory`].
 //!
 //! ```text
 //! run: file_rows, file_rows, ... --> prove --+                                  +--> lane: prove, cut into files, write
 //! run: file_rows --> prove ------------------+--> merge by the sort order --> sieve
-//! run: file_rows --> prove ------------------+                                  +--> lane: prove, cut into files, write
+//! files that do not say that they are        |                                  +--> lane: prove, cut into files, write
+//! sorted: file_rows, ... --> prove --> sort -+
 //! ```
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,12 +30,13 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::external_sort;
 use super::progress::Progress;
 use super::proof::{Proof, Prover};
 use super::run::{FileName, Mark, Run};
 use super::sieve::Sieve;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, LiveFile, Place, file_rows, is_sorted, remove_staged, write_sorted_rows};
+use crate::lake::{DataFile, FileFooter, LiveFile, Place, file_rows, remove_staged, write_sorted_rows};
 use crate::model::contract::{PARTITION, sort_order};
 use crate::model::promoted::Promoted;
 use crate::model::schema::contract_schema;
@@ -45,14 +48,8 @@ const BATCH_ROWS: usize = 4 << 10;
 /// Batches between the merge and the encoder.
 const BATCHES_IN_FLIGHT: usize = 2;
 
-/// What a merge made.
-#[derive(Debug)]
-pub(super) enum Merged {
-    /// Files that no commit names yet.
-    Files(MergedFiles),
-    /// Nothing: this file does not say that it is sorted.
-    Unsorted(String),
-}
+/// Rows of a batch on its way to a sort, which takes whole batches.
+const SORTED_BATCH_ROWS: usize = 1 << 10;
 
 /// The files of a merge, and what they must hold.
 #[derive(Debug)]
@@ -76,6 +73,8 @@ pub(super) struct Output {
     pub(super) rows_a_file: u64,
     /// The lanes of the sieve.
     pub(super) lanes: Vec<Mark>,
+    /// Bytes that sorting may have in memory.
+    pub(super) memory: u64,
     /// Told of rows that were read.
     pub(super) progress: Progress,
 }
@@ -90,15 +89,10 @@ pub(super) async fn merge(
     runs: &[Run],
     output: &Output,
     sieve: &mut dyn Sieve,
-) -> Result<Merged> {
-    for file in runs.iter().flat_map(|run| &run.files) {
-        if !is_sorted(store, signal, file).await? {
-            return Ok(Merged::Unsorted(file.path.clone()));
-        }
-    }
+) -> Result<MergedFiles> {
     let mut lanes = Vec::with_capacity(output.lanes.len());
     for mark in &output.lanes {
-        lanes.push(Lane::new(store, signal, output, *mark)?);
+        lanes.push(Lane::new(store, signal, output, *mark, sieve.footer())?);
     }
     let outcome = merge_into(store, signal, runs, output, sieve, &mut lanes).await;
     if outcome.is_err() {
@@ -113,7 +107,7 @@ pub(super) async fn merge(
         lanes.iter().map(|lane| lane.prover.proof()).fold(Proof::default(), Proof::and)
     };
     let files = lanes.into_iter().flat_map(|lane| lane.files).collect();
-    Ok(Merged::Files(MergedFiles { files, read, passed }))
+    Ok(MergedFiles { files, read, passed })
 }
 
 async fn merge_into(
@@ -124,17 +118,89 @@ async fn merge_into(
     sieve: &mut dyn Sieve,
     lanes: &mut [Lane],
 ) -> Result<Proof> {
-    let mut provers = Vec::with_capacity(runs.len());
-    let mut streams = Vec::with_capacity(runs.len());
+    let (sorted, unsorted) = told_apart(store, signal, runs).await?;
+    let order = order(signal)?;
+    let mut inputs = Inputs { store, signal, progress: &output.progress, provers: Vec::new() };
+    let mut streams = Vec::with_capacity(sorted.len() + 1);
+    for files in sorted {
+        streams.push(inputs.stream(files, BATCH_ROWS)?);
+    }
+    if !unsorted.is_empty() {
+        let rows = inputs.stream(unsorted, SORTED_BATCH_ROWS)?;
+        let memory = usize::try_from(output.memory).unwrap_or(usize::MAX);
+        streams.push(external_sort::sorted(rows, order.clone(), memory, BATCH_ROWS)?);
+    }
+    let provers = inputs.provers;
+    let mut merged = merged(signal, &order, streams)?;
+    while let Some(batch) = merged.next().await {
+        let sifted = sieve.sift(batch.map_err(own)?)?;
+        give(lanes, sifted, sieve.keeps_all()).await?;
+    }
+    let held_back = sieve.finish()?;
+    if !held_back.is_empty() {
+        give(lanes, held_back, sieve.keeps_all()).await?;
+    }
+    for lane in lanes {
+        lane.finish().await?;
+    }
+    let proofs = provers.iter().map(|prover| prover.lock().unwrap_or_else(PoisonError::into_inner).proof());
+    Ok(proofs.fold(Proof::default(), Proof::and))
+}
+
+/// Hands each lane its rows.
+async fn give(lanes: &mut [Lane], sifted: Vec<RecordBatch>, keeps_all: bool) -> Result<()> {
+    if sifted.len() != lanes.len() {
+        return Err(Error::internal(format!("a sieve of {} lanes gave {}", lanes.len(), sifted.len())));
+    }
+    for (lane, rows) in lanes.iter_mut().zip(sifted) {
+        if !keeps_all {
+            lane.prover.add(&rows)?;
+        }
+        lane.give(rows).await?;
+    }
+    Ok(())
+}
+
+/// The files of each run, and those of all of them that do not say that they are sorted.
+async fn told_apart(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    runs: &[Run],
+) -> Result<(Vec<Vec<Arc<LiveFile>>>, Vec<Arc<LiveFile>>)> {
+    let (mut sorted, mut unsorted) = (Vec::with_capacity(runs.len()), Vec::new());
     for run in runs {
-        let prover = Arc::new(Mutex::new(Prover::new(signal)?));
-        provers.push(Arc::clone(&prover));
-        let (store, files, progress) = (Arc::clone(store), run.files.clone(), output.progress.clone());
+        let mut of_run = Vec::with_capacity(run.files.len());
+        for file in &run.files {
+            let is_sorted = FileFooter::read(store, file).await?.is_sorted(signal);
+            let files = if is_sorted { &mut of_run } else { &mut unsorted };
+            files.push(Arc::clone(file));
+        }
+        if !of_run.is_empty() {
+            sorted.push(of_run);
+        }
+    }
+    Ok((sorted, unsorted))
+}
+
+/// Files as streams whose rows are proved as they are read.
+struct Inputs<'a> {
+    store: &'a Arc<dyn ObjectStore>,
+    signal: Signal,
+    progress: &'a Progress,
+    provers: Vec<Arc<Mutex<Prover>>>,
+}
+
+impl Inputs<'_> {
+    /// The rows of these files, one after another.
+    fn stream(&mut self, files: Vec<Arc<LiveFile>>, batch_rows: usize) -> Result<SendableRecordBatchStream> {
+        let prover = Arc::new(Mutex::new(Prover::new(self.signal)?));
+        self.provers.push(Arc::clone(&prover));
+        let (store, signal, progress) = (Arc::clone(self.store), self.signal, self.progress.clone());
         // The next file is opened when the one before is at its end.
         let rows = stream::iter(files)
             .then(move |file| {
                 let store = Arc::clone(&store);
-                async move { file_rows(&store, signal, &file, BATCH_ROWS).await }
+                async move { file_rows(&store, signal, &file, batch_rows).await }
             })
             .try_flatten();
         let proved = rows.map(move |batch| {
@@ -144,27 +210,8 @@ async fn merge_into(
             Ok(batch)
         });
         let proved = proved.map(|batch| batch.map_err(|error: Error| DataFusionError::External(Box::new(error))));
-        streams.push(Box::pin(RecordBatchStreamAdapter::new(contract_schema(signal), proved)) as SendableRecordBatchStream);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(contract_schema(signal), proved)))
     }
-    let mut merged = merged(signal, streams)?;
-    let keeps_all = sieve.keeps_all();
-    while let Some(batch) = merged.next().await {
-        let sifted = sieve.sift(batch.map_err(own)?)?;
-        if sifted.len() != lanes.len() {
-            return Err(Error::internal(format!("a sieve of {} lanes gave {}", lanes.len(), sifted.len())));
-        }
-        for (lane, rows) in lanes.iter_mut().zip(sifted) {
-            if !keeps_all {
-                lane.prover.add(&rows)?;
-            }
-            lane.give(rows).await?;
-        }
-    }
-    for lane in lanes {
-        lane.finish().await?;
-    }
-    let proofs = provers.iter().map(|prover| prover.lock().unwrap_or_else(PoisonError::into_inner).proof());
-    Ok(proofs.fold(Proof::default(), Proof::and))
 }
 
 /// One output of a rewrite: a run in the making.
@@ -177,7 +224,13 @@ struct Lane {
 }
 
 impl Lane {
-    fn new(store: &Arc<dyn ObjectStore>, signal: Signal, output: &Output, mark: Mark) -> Result<Self> {
+    fn new(
+        store: &Arc<dyn ObjectStore>,
+        signal: Signal,
+        output: &Output,
+        mark: Mark,
+        footer: Vec<(&'static str, &'static str)>,
+    ) -> Result<Self> {
         let start = Start {
             store: Arc::clone(store),
             signal,
@@ -186,6 +239,7 @@ impl Lane {
             rows: usize::try_from(output.rows_a_file).unwrap_or(usize::MAX),
             run: uuid::Uuid::now_v7(),
             mark,
+            footer,
         };
         let (cutter, prover) = (Cutter::new(signal, output.rows_a_file)?, Prover::new(signal)?);
         Ok(Self { start, cutter, prover, open: None, files: Vec::new() })
@@ -239,27 +293,35 @@ pub(super) async fn proof_of(store: &Arc<dyn ObjectStore>, signal: Signal, files
     Ok(prover.proof())
 }
 
-fn merged(signal: Signal, streams: Vec<SendableRecordBatchStream>) -> Result<SendableRecordBatchStream> {
+/// The contract's sort order.
+fn order(signal: Signal) -> Result<LexOrdering> {
     let schema = contract_schema(signal);
-    let internal = |error: DataFusionError| Error::internal("files can't be merged").with_source(error);
     let options = SortOptions { descending: false, nulls_first: true };
     let mut keys = Vec::new();
     for name in sort_order(signal) {
-        let column = Column::new_with_schema(name, &schema).map_err(internal)?;
+        let column = Column::new_with_schema(name, &schema);
+        let column = column.map_err(|error| Error::internal("no sort order").with_source(error))?;
         keys.push(PhysicalSortExpr::new(Arc::new(column), options));
     }
-    let ordering = LexOrdering::new(keys).ok_or_else(|| Error::internal("a table without a sort order"))?;
+    LexOrdering::new(keys).ok_or_else(|| Error::internal("a table without a sort order"))
+}
+
+fn merged(
+    signal: Signal,
+    order: &LexOrdering,
+    streams: Vec<SendableRecordBatchStream>,
+) -> Result<SendableRecordBatchStream> {
     // What bounds the merge is how many files it is given.
     let pool: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
     StreamingMergeBuilder::new()
         .with_streams(streams)
-        .with_schema(schema)
-        .with_expressions(&ordering)
+        .with_schema(contract_schema(signal))
+        .with_expressions(order)
         .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
         .with_batch_size(BATCH_ROWS)
         .with_reservation(MemoryConsumer::new("merge").register(&pool))
         .build()
-        .map_err(internal)
+        .map_err(|error| Error::internal("files can't be merged").with_source(error))
 }
 
 /// Our own error, where DataFusion only carries it.
@@ -345,6 +407,7 @@ struct Start {
     rows: usize,
     run: uuid::Uuid,
     mark: Mark,
+    footer: Vec<(&'static str, &'static str)>,
 }
 
 impl Start {
@@ -354,6 +417,7 @@ impl Start {
             path: FileName::path(&format!("{PARTITION}={}", self.date), self.run, number, self.mark),
             date: self.date.clone(),
             rows: self.rows,
+            footer: self.footer.clone(),
         };
         let (store, signal, promoted) = (Arc::clone(&self.store), self.signal, self.promoted.clone());
         let writing = tokio::spawn(async move { write_sorted_rows(&store, signal, &promoted, place, receiver).await });

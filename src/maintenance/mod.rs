@@ -3,8 +3,10 @@
 //! ```text
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
+//! jobs/        what a server does by itself: when, with how much, and how it went
 //! run.rs       which files are a run, read off their names
-//! merge.rs     sorted files to sorted files, through a sieve
+//! merge.rs     files to sorted files, through a sieve
+//! external_sort.rs  rows that nobody has sorted
 //! sieve.rs     what a rewrite does with rows
 //! proof.rs     the proof that a rewrite kept every row that it should
 //! rewriter.rs  merge, prove, commit
@@ -14,6 +16,8 @@
 
 mod check;
 mod compact;
+mod external_sort;
+mod jobs;
 mod ledger;
 mod merge;
 mod progress;
@@ -25,7 +29,8 @@ mod sieve;
 pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
-pub use compact::{CompactionSettings, Compactor, DateReport};
+pub use compact::{CompactionSettings, Compactor, DateReport, Dedup, Pending};
+pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};

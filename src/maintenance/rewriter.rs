@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::ledger::LedgerEntry;
-use super::merge::{Merged, MergedFiles, Output, merge, proof_of};
+use super::merge::{MergedFiles, Output, merge, proof_of};
 use super::progress::Progress;
 use super::proof::Proof;
 use super::run::{Mark, Run};
@@ -26,6 +26,8 @@ pub struct Rewriter {
     pub table: LakeTable,
     /// Bytes of a large file.
     pub target_bytes: u64,
+    /// Bytes that sorting another engine's files may have in memory.
+    pub memory: u64,
     /// Who does it, and why.
     pub entry: LedgerEntry,
     /// Told of what is done.
@@ -41,8 +43,6 @@ pub enum Rewrote {
     Unchanged(Counts),
     /// Nothing: another was first, and the files are not what they were. The snapshot is the newest one now.
     Overtaken,
-    /// Nothing: this file does not say that it is sorted.
-    Unsorted(String),
 }
 
 /// What a rewrite took out and put in.
@@ -94,11 +94,11 @@ impl Rewriter {
             date,
             rows_a_file: rows_a_file(runs, self.target_bytes),
             lanes: lanes.to_vec(),
+            memory: self.memory,
             progress: self.progress.clone(),
         };
         let merged = match merge(self.table.store(), self.table.signal(), runs, &output, sieve).await {
-            Ok(Merged::Files(merged)) => merged,
-            Ok(Merged::Unsorted(path)) => return Ok(Rewrote::Unsorted(path)),
+            Ok(merged) => merged,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 // Its files went away meanwhile: the newest version has others.
                 let newest = self.table.refresh(snapshot).await?;
@@ -121,7 +121,7 @@ impl Rewriter {
             removed: &removed,
             added: &merged.files,
             data_change: merged.passed != merged.read,
-            info: &self.info(&counts, Some((merged.read, merged.passed))),
+            info: &self.info(&counts, Some((merged.read, merged.passed)), &sieve.counts()),
         };
         self.commit(snapshot, rewrite, counts).await
     }
@@ -133,7 +133,7 @@ impl Rewriter {
     pub async fn remove(&self, snapshot: &mut TableSnapshot, files: &[Arc<LiveFile>]) -> Result<Rewrote> {
         let rows = files.iter().map(|file| file.rows.unwrap_or(0)).sum();
         let counts = counts(files, &[], rows, 0, snapshot.version());
-        let rewrite = Rewrite { removed: files, added: &[], data_change: true, info: &self.info(&counts, None) };
+        let rewrite = Rewrite { removed: files, added: &[], data_change: true, info: &self.info(&counts, None, &[]) };
         self.commit(snapshot, rewrite, counts).await
     }
 
@@ -149,7 +149,8 @@ impl Rewriter {
     ) -> Result<Rewrote> {
         let rows = files.iter().map(|file| file.rows.unwrap_or(0)).sum();
         let counts = counts(files, copies, rows, rows, snapshot.version());
-        let rewrite = Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None) };
+        let rewrite =
+            Rewrite { removed: files, added: copies, data_change: false, info: &self.info(&counts, None, &[]) };
         self.commit(snapshot, rewrite, counts).await
     }
 
@@ -206,7 +207,12 @@ impl Rewriter {
     }
 
     /// What the commit says of itself.
-    fn info(&self, counts: &Counts, proof: Option<(Proof, Proof)>) -> Map<String, Value> {
+    fn info(
+        &self,
+        counts: &Counts,
+        proof: Option<(Proof, Proof)>,
+        of_sieve: &[(&'static str, u64)],
+    ) -> Map<String, Value> {
         let mut metrics = Map::from_iter([
             ("numRows".to_owned(), json!(counts.rows_after)),
             ("numRemovedRows".to_owned(), json!(counts.rows_before.saturating_sub(counts.rows_after))),
@@ -215,6 +221,7 @@ impl Rewriter {
             ("numRemovedBytes".to_owned(), json!(counts.bytes_before)),
             ("numAddedBytes".to_owned(), json!(counts.bytes_after)),
         ]);
+        metrics.extend(of_sieve.iter().map(|(name, count)| ((*name).to_owned(), json!(count))));
         if let Some((read, passed)) = proof {
             metrics.insert("checksumBefore".to_owned(), json!(format!("{:032x}", read.sum)));
             metrics.insert("checksumAfter".to_owned(), json!(format!("{:032x}", passed.sum)));

@@ -13,6 +13,24 @@ pub trait Sieve: Send {
     /// What a condition meets; nothing is rewritten then.
     fn sift(&mut self, rows: RecordBatch) -> Result<Vec<RecordBatch>>;
 
+    /// What was held back, a batch for each lane, or nothing at all. Called once, after the last rows.
+    ///
+    /// # Errors
+    /// As [`Sieve::sift`].
+    fn finish(&mut self) -> Result<Vec<RecordBatch>> {
+        Ok(Vec::new())
+    }
+
+    /// What the commit counts of the rows beside what it counts of every rewrite, by the names of its metrics.
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
+    /// What the files say of it in their footers, as key and value.
+    fn footer(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// Whether every row goes on as it is, so that a rewrite changes no data.
     fn keeps_all(&self) -> bool {
         false

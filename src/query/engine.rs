@@ -26,6 +26,7 @@ use super::planner::Planner;
 use super::question::{CatalogueTable, Pinned, Prepared, QueryStream, Question, Supervision};
 use super::sql_objects::{SqlObject, SqlObjects};
 use super::suggest::{Names, known_promoted};
+use super::system::JobRows;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
 use crate::model::signal::Signal;
@@ -57,6 +58,11 @@ impl QueryEngine {
     ) -> Result<Self> {
         let planner = Planner::new(root, budget, objects)?;
         Ok(Self { planner: Arc::new(planner), budget: budget.clone(), runtime })
+    }
+
+    /// Fills `system.jobs` from now on. A second call is without effect.
+    pub fn show_jobs(&self, rows: JobRows) {
+        self.planner.system.jobs().tell(rows);
     }
 
     /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.

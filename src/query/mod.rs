@@ -86,4 +86,4 @@ pub use question::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryStream
 pub use row_filter::{RowFilter, RowFilters};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
-pub use system::{SYSTEM_SCHEMA, SystemColumn, SystemTable};
+pub use system::{JobRow, JobRows, SYSTEM_SCHEMA, SystemColumn, SystemTable};

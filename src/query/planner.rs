@@ -80,7 +80,7 @@ pub(super) struct Planner {
     stores: FileStores,
     index: Arc<TraceIndex>,
     pub(super) objects: Arc<SqlObjects>,
-    system: SystemTables,
+    pub(super) system: SystemTables,
     pub(super) state: SessionState,
     catalogue: PgCatalog,
 }

@@ -1,8 +1,14 @@
-//! Brings the index up to the tables: new data files into a run a month, many small runs into one.
+//! Brings the index up to the tables: new data files into a run a month, many small runs into one, and runs whose files
+//! are gone out.
 //!
 //! Guarantees: a run is committed with what it covers; a merge is a compare-and-swap that takes its inputs out and puts
 //! their union in (invariant 6). Stopped at any point, what is committed is right, and the next step goes on from there.
 //! Two indexers on one lake may do the same work twice, which harms nothing.
+//!
+//! How large the index stays: a month that is over has a logarithm of runs, none of them twice as large as all smaller
+//! ones together, beside full ones; the newest month has fewer than [`MANY`] small runs. Compaction puts other files in
+//! the place of those that a run covers: once seven of eight are gone, the run goes too, and what is left of its files
+//! comes in again. So a file is read again once for seven that are gone, and no run outlives its files.
 //!
 //! Memory: the sightings of a run in the making and of the files being read, as given to [`Indexer::new`]; a merge
 //! takes its inputs and its output, of [`FULL`] bytes at most each.
@@ -27,8 +33,11 @@ use crate::model::signal::Signal;
 /// A month has fewer small runs than this; the rest is merged.
 const MANY: usize = 8;
 
-/// The fewest runs that are worth a merge.
+/// The fewest runs that are worth a merge in the newest month.
 const FEW: usize = 4;
+
+/// A run goes when no more than this part of the files that it covered are live.
+const LIVE_SHARE: usize = 8;
 
 /// Bytes of a merged run, at most; one of half of that is merged no more.
 const FULL: u64 = 64 << 20;
@@ -90,7 +99,8 @@ impl Indexer {
         self.sources_of(live).values().map(Vec::len).sum()
     }
 
-    /// Indexes files that no run covers, the newest months first, and merges what has become many.
+    /// Indexes files that no run covers, the newest months first, merges what has become many, and takes out what has
+    /// outlived its files.
     ///
     /// # Errors
     /// Where the store does not answer or another indexer keeps committing; the next step goes on.
@@ -98,7 +108,10 @@ impl Indexer {
         if self.snapshot.is_none() && self.uncovered(live) == 0 {
             return Ok(Step { indexed: 0, left: 0 });
         }
+        // A run that is new to this indexer may cover files that are newer than `live`: it has a step's time.
+        let known: HashSet<String> = self.covers.keys().cloned().collect();
         self.follow().await?;
+        self.retire(live, &known).await?;
         let sources = self.sources_of(live);
         let mut runs = Vec::new();
         let mut indexed = 0;
@@ -162,6 +175,25 @@ impl Indexer {
             }
         }
         if damaged.is_empty() { Ok(()) } else { self.swap(&[], &damaged).await }
+    }
+
+    /// Takes out, of the runs that were known before, those whose files are gone, or nearly all of them.
+    async fn retire(&mut self, live: &Live, known: &HashSet<String>) -> Result<()> {
+        let ids = ids(live);
+        let is_outlived = |run: &&DerivedFile| {
+            let covers = self.covers.get(&run.path).filter(|_| known.contains(&run.path));
+            covers.is_some_and(|covers| {
+                let alive = covers.iter().filter(|id| ids.contains(id)).count();
+                alive * LIVE_SHARE <= covers.len()
+            })
+        };
+        let outlived: Vec<DerivedFile> = self.known()?.files().iter().filter(is_outlived).cloned().collect();
+        if outlived.is_empty() {
+            return Ok(());
+        }
+        self.swap(&[], &outlived).await?;
+        self.covers.retain(|path, _| !outlived.iter().any(|run| run.path == *path));
+        Ok(())
     }
 
     /// Writes runs of one month, and says what each covers.
@@ -273,20 +305,29 @@ impl Indexer {
         self.snapshot.as_ref().ok_or_else(|| Error::internal("the trace index is not open"))
     }
 
-    /// Merges the small runs of each month that has many.
+    /// Merges the small runs of the newest month where they are many, and of earlier ones wherever it is worth it: a
+    /// lookup without a time asks every run of every month.
     async fn merge_where_many(&mut self, live: &Live) -> Result<()> {
         let mut months: BTreeMap<String, Vec<DerivedFile>> = BTreeMap::new();
         for run in self.known()?.files().iter().filter(|run| run.size < FULL / 2) {
             months.entry(run.partition.clone()).or_default().push(run.clone());
         }
-        months.retain(|_, runs| runs.len() >= MANY);
-        if months.is_empty() {
+        let newest = live.iter().flat_map(|(_, files)| files.iter().filter_map(|file| month_of(file))).max();
+        let picked = months.into_iter().filter_map(|(month, runs)| {
+            let is_over = newest.is_some_and(|newest| month.as_str() < newest);
+            if !is_over && runs.len() < MANY {
+                return None;
+            }
+            let picked = picked(runs, if is_over { 1 } else { FEW });
+            (picked.len() > 1).then_some((month, picked))
+        });
+        let picked: Vec<_> = picked.collect();
+        if picked.is_empty() {
             return Ok(());
         }
-        let ids: HashSet<FileId> =
-            live.iter().flat_map(|(signal, files)| files.iter().map(|file| FileId::of(*signal, file))).collect();
-        for (month, runs) in months {
-            self.merge(&month, picked(runs), &ids).await?;
+        let ids = ids(live);
+        for (month, runs) in picked {
+            self.merge(&month, runs, &ids).await?;
         }
         Ok(())
     }
@@ -341,13 +382,18 @@ impl Indexer {
 /// # Errors
 /// As [`Indexer::step`].
 pub async fn catch_up(root: &LakeRoot, max_bytes: usize) -> Result<usize> {
+    let mut indexer = Indexer::new(root, max_bytes)?;
+    // Before the tables: what a run covers that is not live afterwards is gone.
+    if let Some(snapshot) = indexer.table.load().await? {
+        indexer.snapshot = Some(snapshot);
+        indexer.follow().await?;
+    }
     let mut live = Vec::new();
     for signal in Signal::ALL {
         if let Some(snapshot) = LakeTable::new(root, signal)?.load().await? {
             live.push((signal, Arc::clone(snapshot.files())));
         }
     }
-    let mut indexer = Indexer::new(root, max_bytes)?;
     let mut indexed = 0;
     loop {
         let step = indexer.step(&live).await?;
@@ -362,13 +408,18 @@ fn is_live(snapshot: &DerivedSnapshot, run: &DerivedFile) -> bool {
     snapshot.files().iter().any(|live| live.path == run.path)
 }
 
-/// Which of a month's runs to merge: the smallest, as long as the next is no larger than twice what is picked, so that
-/// a row is written again a logarithm of times.
-fn picked(mut runs: Vec<DerivedFile>) -> Vec<DerivedFile> {
+/// The data files that are live.
+fn ids(live: &Live) -> HashSet<FileId> {
+    live.iter().flat_map(|(signal, files)| files.iter().map(|file| FileId::of(*signal, file))).collect()
+}
+
+/// Which of a month's runs to merge: the smallest `few`, and more as long as the next is no larger than twice what is
+/// picked, so that a row is written again a logarithm of times.
+fn picked(mut runs: Vec<DerivedFile>, few: usize) -> Vec<DerivedFile> {
     runs.sort_by_key(|run| run.size);
     let mut bytes = 0;
     let worth = runs.iter().enumerate().take_while(|(number, run)| {
-        let take = bytes + run.size <= FULL && (*number < FEW || run.size <= 2 * bytes);
+        let take = bytes + run.size <= FULL && (*number < few || run.size <= 2 * bytes);
         bytes += run.size;
         take
     });
@@ -412,13 +463,25 @@ mod tests {
     #[case::some_at_least(&[1, 10, 100, 1000, 100_000, 100_000, 100_000, 100_000], 4)]
     #[case::never_more_than_full(&[30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20, 30 << 20], 2)]
     fn small_runs_are_merged_with_their_like(#[case] sizes: &[u64], #[case] count: usize) {
+        check(sizes, FEW, count);
+    }
+
+    #[rstest::rstest]
+    #[case::two(&[5, 5], 2)]
+    #[case::one_and_a_large_one(&[5, 11], 1)]
+    #[case::a_large_one_that_has_grown_into(&[5, 5, 20, 100], 3)]
+    fn of_a_month_that_is_over_all_that_are_alike(#[case] sizes: &[u64], #[case] count: usize) {
+        check(sizes, 1, count);
+    }
+
+    fn check(sizes: &[u64], few: usize, count: usize) {
         let run = |size: &u64| DerivedFile {
             path: String::new(),
             size: *size,
             partition: String::new(),
             stats: String::new(),
         };
-        let runs = picked(sizes.iter().rev().map(run).collect());
+        let runs = picked(sizes.iter().rev().map(run).collect(), few);
         assert_eq!(runs.iter().map(|run| run.size).collect::<Vec<_>>(), sizes[..count]);
     }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod asof_join;
+mod background;
 mod bounded_reads;
 mod catalog_views;
 mod check;

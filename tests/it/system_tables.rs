@@ -211,7 +211,7 @@ async fn views_and_functions_are_listed_where_names_are_looked_up() {
             .map(|row| row["name"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(kinds("system"), ["system.files", "system.history", "system.views", "system.functions"]);
+    assert_eq!(kinds("system"), ["system.files", "system.history", "system.views", "system.functions", "system.jobs"]);
     assert_eq!(kinds("table"), ["logs", "spans", "metrics"]);
     let text = said(&home.verb("tables").output().unwrap());
     assert!(text.contains("system.history") && text.contains("trace_tree(trace_id)"), "{text}");

@@ -431,7 +431,8 @@ pub fn engine(root: LakeRoot) -> QueryEngine {
     QueryEngine::new(root, &budget, views, QUERIES.handle().clone()).unwrap()
 }
 
-fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted>) -> IngestSettings {
+/// Settings of a writer that flushes after this time.
+pub fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted>) -> IngestSettings {
     IngestSettings {
         wal_folder,
         // Small segments, so that a release lets go of some while others stay.

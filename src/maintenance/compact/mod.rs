@@ -5,26 +5,31 @@
 //! who comes second gives up. A date that fails leaves the others to be done.
 //!
 //! ```text
-//! plan.rs   which files of a date are merged next
-//! mod.rs    date by date: choose --> merge --> prove --> commit, until there is nothing to choose
+//! plan.rs        which files of a date are merged next
+//! duplicates.rs  exact duplicates dropped on the way
+//! mod.rs         date by date: choose --> merge --> prove --> commit, until there is nothing to choose
 //! ```
 
+mod duplicates;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 use serde::Serialize;
 
+use self::duplicates::{DROPPED, DropDuplicates};
 use self::plan::{Bounds, choose};
 use super::ledger::LedgerEntry;
 use super::progress::Progress;
 use super::rewriter::{Commit, Rewriter, Rewrote};
 use super::run::{Mark, Run, runs};
 use super::sieve::KeepAll;
-use crate::error::Result;
-use crate::lake::{LakeTable, LiveFile, TableSnapshot};
+use crate::error::{ErrorKind, Result};
+use crate::lake::{FileFooter, LakeTable, LiveFile, TableSnapshot, footer_keys};
+use crate::model::signal::Signal;
 
 /// How a lake is compacted.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +38,45 @@ pub struct CompactionSettings {
     pub target_bytes: u64,
     /// Bytes that one merge may have in memory.
     pub memory: u64,
+    /// Whether exact duplicates of spans go.
+    pub dedup_spans: Dedup,
+    /// Whether exact duplicates of logs go.
+    pub dedup_logs: Dedup,
+    /// Whether a past date that is one run already is written anew where it lacks a column that was promoted since, or
+    /// was written before duplicates were to go. Once: what is written has the column and says that they went.
+    pub renew: bool,
+}
+
+/// Which rows of a table are dropped as duplicates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Dedup {
+    /// None.
+    #[default]
+    Off,
+    /// All but the first taken of those that are equal in every column of the contract but provenance.
+    Exact,
+}
+
+impl FromStr for Dedup {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(Self::Off),
+            "exact" => Ok(Self::Exact),
+            _ => Err("is neither `off` nor `exact`"),
+        }
+    }
+}
+
+impl CompactionSettings {
+    fn dedup(&self, signal: Signal) -> Dedup {
+        match signal {
+            Signal::Spans => self.dedup_spans,
+            Signal::Logs => self.dedup_logs,
+            Signal::Metrics => Dedup::Off,
+        }
+    }
 }
 
 /// Compacts one table.
@@ -63,12 +107,40 @@ pub struct DateReport {
     pub bytes_rewritten: u64,
     /// Rows that merges read and wrote; a row counts as often as it was.
     pub rows_rewritten: u64,
+    /// Rows that were dropped as exact duplicates.
+    pub duplicates_dropped: u64,
     /// Merges that were given up because another writer was first; their files are left for vacuum.
     pub overtaken: u64,
-    /// Files that were left alone, since they do not say that they are sorted: another engine wrote them.
-    pub unsorted: Vec<String>,
     /// Why the date was not done to its end.
     pub error: Option<String>,
+    /// The kind of that error.
+    #[serde(skip)]
+    pub error_kind: Option<ErrorKind>,
+}
+
+/// A date that has something to merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// `YYYY-MM-DD`.
+    pub date: String,
+    /// Bytes that its next merge reads.
+    pub bytes: u64,
+}
+
+impl CompactionSettings {
+    /// The dates of a table that have something to merge, where most is gained first; a day before `today` is over.
+    pub fn pending(self, snapshot: &TableSnapshot, today: NaiveDate) -> Vec<Pending> {
+        let pending = by_date(snapshot).into_iter().filter_map(|(date, files)| {
+            let runs = runs(files.into_iter());
+            let (_, chosen) = next_merge(&runs, is_over(date, today), self.bounds(), &HashSet::new())?;
+            Some(Pending { date: date.to_owned(), bytes: chosen.iter().map(|run| run.bytes).sum() })
+        });
+        pending.collect()
+    }
+
+    const fn bounds(self) -> Bounds {
+        Bounds { target: self.target_bytes, memory: self.memory }
+    }
 }
 
 /// Merges that may be lost to other writers before a date is left for the next time.
@@ -77,8 +149,8 @@ const MAX_OVERTAKEN: u64 = 5;
 impl Compactor {
     /// A compactor of a table, in the name of who is in the entry.
     pub const fn new(table: LakeTable, settings: CompactionSettings, entry: LedgerEntry, progress: Progress) -> Self {
-        let target_bytes = settings.target_bytes;
-        Self { rewriter: Rewriter { table, target_bytes, entry, progress }, settings }
+        let CompactionSettings { target_bytes, memory, .. } = settings;
+        Self { rewriter: Rewriter { table, target_bytes, memory: memory / 2, entry, progress }, settings }
     }
 
     /// Merges until there is nothing left to merge; a day before `today` is over. Answers what was done, date by date;
@@ -89,27 +161,42 @@ impl Compactor {
     pub async fn run(&self, today: NaiveDate, mut done: impl FnMut(&DateReport)) -> Result<Vec<DateReport>> {
         let Some(mut snapshot) = self.rewriter.table.load().await? else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
-        for date in dates(&snapshot) {
-            let before = of_date(&snapshot, &date);
-            let mut report = DateReport {
-                table: self.rewriter.table.signal().to_string(),
-                date: date.clone(),
-                files_before: before.len() as u64,
-                bytes_before: before.iter().map(|file| file.size).sum(),
-                ..DateReport::default()
-            };
-            if let Err(error) = self.compact(&mut snapshot, &date, today, &mut report).await {
-                report.error = Some(error.to_string());
-            }
-            let after = of_date(&snapshot, &date);
-            report.files_after = after.len() as u64;
-            report.bytes_after = after.iter().map(|file| file.size).sum();
-            if report.merges > 0 || report.overtaken > 0 || report.error.is_some() || !report.unsorted.is_empty() {
+        let dates = if self.settings.renew {
+            by_date(&snapshot).into_iter().map(|(date, _)| date.to_owned()).collect()
+        } else {
+            self.settings.pending(&snapshot, today).into_iter().map(|pending| pending.date).collect::<Vec<_>>()
+        };
+        for date in dates {
+            let report = self.compact_date(&mut snapshot, &date, today).await;
+            if report.merges > 0 || report.overtaken > 0 || report.error.is_some() {
                 done(&report);
                 reports.push(report);
             }
         }
         Ok(reports)
+    }
+
+    /// Merges until there is nothing left to merge in one date, and brings the snapshot up to what has come of it. Before
+    /// each merge the table is looked at anew, a request each: another may have done it.
+    ///
+    /// Dropped at any point, what is committed is whole.
+    pub async fn compact_date(&self, snapshot: &mut TableSnapshot, date: &str, today: NaiveDate) -> DateReport {
+        let before = of_date(snapshot, date);
+        let mut report = DateReport {
+            table: self.rewriter.table.signal().to_string(),
+            date: date.to_owned(),
+            files_before: before.len() as u64,
+            bytes_before: before.iter().map(|file| file.size).sum(),
+            ..DateReport::default()
+        };
+        if let Err(error) = self.compact(snapshot, date, today, &mut report).await {
+            report.error = Some(error.to_string());
+            report.error_kind = Some(error.kind());
+        }
+        let after = of_date(snapshot, date);
+        report.files_after = after.len() as u64;
+        report.bytes_after = after.iter().map(|file| file.size).sum();
+        report
     }
 
     async fn compact(
@@ -119,50 +206,81 @@ impl Compactor {
         today: NaiveDate,
         report: &mut DateReport,
     ) -> Result<()> {
-        let is_over = date.parse::<NaiveDate>().is_ok_and(|date| date < today);
-        let bounds = Bounds { target: self.settings.target_bytes, memory: self.settings.memory };
-        let mut left_alone: HashSet<String> = HashSet::new();
+        let (is_over, bounds) = (is_over(date, today), self.settings.bounds());
+        let signal = self.rewriter.table.signal();
         while report.overtaken < MAX_OVERTAKEN {
+            if let Some(newer) = self.rewriter.table.newer(snapshot).await? {
+                *snapshot = newer;
+            }
             let files = of_date(snapshot, date);
-            let mergeable = runs(files.iter().filter(|file| !left_alone.contains(&file.path)));
-            let Some((mark, chosen)) = next_merge(mergeable, is_over, bounds) else { break };
+            let runs = runs(files.iter());
+            let stale =
+                if is_over && self.settings.renew { self.stale(snapshot, &runs).await? } else { HashSet::new() };
+            let Some((mark, chosen)) = next_merge(&runs, is_over, bounds, &stale) else { break };
             self.rewriter.progress.phase(format!("{} {date}: merging {} runs", report.table, chosen.len()));
-            match self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await? {
+            let rewrote = match self.settings.dedup(signal) {
+                Dedup::Off => self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut KeepAll, Commit::Always).await?,
+                Dedup::Exact => {
+                    let mut sieve = DropDuplicates::new(signal)?;
+                    self.rewriter.rewrite(snapshot, &chosen, &[mark], &mut sieve, Commit::Always).await?
+                }
+            };
+            match rewrote {
                 Rewrote::Done(counts) | Rewrote::Unchanged(counts) => {
                     report.merges += 1;
                     report.bytes_rewritten += counts.bytes_before;
                     report.rows_rewritten += counts.rows_before;
+                    report.duplicates_dropped += counts.rows_before - counts.rows_after;
                 }
                 Rewrote::Overtaken => report.overtaken += 1,
-                Rewrote::Unsorted(path) => {
-                    report.unsorted.push(path.clone());
-                    left_alone.insert(path);
-                }
             }
         }
         Ok(())
     }
+
+    /// The paths of the runs' files that are not as the present configuration would write them.
+    async fn stale(&self, snapshot: &TableSnapshot, runs: &[Run]) -> Result<HashSet<String>> {
+        let table = &self.rewriter.table;
+        let mut stale = HashSet::new();
+        for file in runs.iter().flat_map(|run| &run.files) {
+            let footer = FileFooter::read(table.store(), file).await?;
+            let lacks_column = snapshot.promoted().iter().any(|column| !footer.has_column(&column.name));
+            let has_duplicates = self.settings.dedup(table.signal()) == Dedup::Exact
+                && footer.entry(footer_keys::DUPLICATES) != Some(DROPPED);
+            if lacks_column || has_duplicates {
+                stale.insert(file.path.clone());
+            }
+        }
+        Ok(stale)
+    }
 }
 
 /// The next merge of a date, among runs of one mark.
-fn next_merge(runs: Vec<Run>, is_over: bool, bounds: Bounds) -> Option<(Mark, Vec<Run>)> {
+fn next_merge(runs: &[Run], is_over: bool, bounds: Bounds, stale: &HashSet<String>) -> Option<(Mark, Vec<Run>)> {
+    let is_stale = |run: &Run| run.files.iter().any(|file| stale.contains(&file.path));
     let marks: BTreeSet<Mark> = runs.iter().map(|run| run.mark).collect();
     marks.into_iter().find_map(|mark| {
         let of_mark: Vec<Run> = runs.iter().filter(|run| run.mark == mark).cloned().collect();
-        let chosen = choose(&of_mark, is_over, bounds);
+        let chosen = choose(&of_mark, is_over, bounds, is_stale);
         (!chosen.is_empty()).then_some((mark, chosen))
     })
 }
 
-fn dates(snapshot: &TableSnapshot) -> Vec<String> {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for date in snapshot.files().iter().filter_map(|file| file.date.as_deref()) {
-        *counts.entry(date).or_default() += 1;
+fn is_over(date: &str, today: NaiveDate) -> bool {
+    date.parse::<NaiveDate>().is_ok_and(|date| date < today)
+}
+
+/// The files by date, the date with the most first: there most is gained.
+fn by_date(snapshot: &TableSnapshot) -> Vec<(&str, Vec<&Arc<LiveFile>>)> {
+    let mut by_date: BTreeMap<&str, Vec<&Arc<LiveFile>>> = BTreeMap::new();
+    for file in snapshot.files().iter() {
+        if let Some(date) = file.date.as_deref() {
+            by_date.entry(date).or_default().push(file);
+        }
     }
-    let mut dates: Vec<(usize, &str)> = counts.into_iter().map(|(date, count)| (count, date)).collect();
-    // Where most is gained first.
-    dates.sort_by(|one, other| other.cmp(one));
-    dates.into_iter().filter(|(count, _)| *count > 1).map(|(_, date)| date.to_owned()).collect()
+    let mut dates: Vec<_> = by_date.into_iter().collect();
+    dates.sort_by(|(one, its), (other, others)| (others.len(), other).cmp(&(its.len(), one)));
+    dates
 }
 
 fn of_date(snapshot: &TableSnapshot, date: &str) -> Vec<Arc<LiveFile>> {

@@ -15,6 +15,8 @@ pub enum SystemTable {
     Views,
     /// The functions.
     Functions,
+    /// The background work.
+    Jobs,
 }
 
 /// A column of a system table.
@@ -99,9 +101,30 @@ const FUNCTIONS: &[SystemColumn] = &[
     column("documentation", Kind::Text, "what it does; NULL where it does not say"),
 ];
 
+const JOBS: &[SystemColumn] = &[
+    column("job", Kind::Text, "what it does: `compaction`, `retention`, `erasure`, `vacuum` or `log_cleanup`"),
+    column("table_name", Kind::Text, "the table that it works on; NULL where it works on all"),
+    column(
+        "state",
+        Kind::Text,
+        "`waiting` until `next_run`, `queued` for its turn, `running`, or `stopped` with the server",
+    ),
+    column("phase", Kind::Text, "what it is doing; NULL while it does not run"),
+    column("next_run", Kind::Time, "when it is due; later each time while it fails; NULL while it does not wait"),
+    column("started", Kind::Time, "when its last run began, or the one under way"),
+    column("ended", Kind::Time, "when its last run ended"),
+    column("last_success", Kind::Time, "when a run last did all that was to be done; NULL for never since the start"),
+    column("last_error", Kind::Text, "what is wrong, until a run does all that is to be done"),
+    column("runs", Kind::Long, "runs that ended, since the start"),
+    column("failures", Kind::Long, "runs, and parts of runs such as a date, that failed, since the start"),
+    column("rows_done", Kind::Long, "rows read by the last run, or the one under way"),
+    column("files_done", Kind::Long, "files it has replaced or taken out"),
+    column("bytes_done", Kind::Long, "their bytes"),
+];
+
 impl SystemTable {
     /// Every one, in the order in which they are listed.
-    pub const ALL: [Self; 4] = [Self::Files, Self::History, Self::Views, Self::Functions];
+    pub const ALL: [Self; 5] = [Self::Files, Self::History, Self::Views, Self::Functions, Self::Jobs];
 
     /// The name, within the schema `system`.
     pub const fn name(self) -> &'static str {
@@ -110,6 +133,7 @@ impl SystemTable {
             Self::History => "history",
             Self::Views => "views",
             Self::Functions => "functions",
+            Self::Jobs => "jobs",
         }
     }
 
@@ -126,6 +150,10 @@ impl SystemTable {
             Self::History => "One row a commit of the lake's tables, newest first, as far back as the log goes.",
             Self::Views => "One row a view or macro, the program's own and those of `query.views`.",
             Self::Functions => "One row a function.",
+            Self::Jobs => {
+                "One row a background job of the server that answers and its table; none without a server, or where \
+                 `maintenance.enabled` is false."
+            }
         }
     }
 
@@ -137,7 +165,7 @@ impl SystemTable {
                 "an object a commit, eight at once. LIMIT alone, and conditions on table_name and version, bound what \
                  is read; ORDER BY and other conditions read the whole log."
             }
-            Self::Views | Self::Functions => "nothing is read.",
+            Self::Views | Self::Functions | Self::Jobs => "nothing is read.",
         }
     }
 
@@ -148,6 +176,7 @@ impl SystemTable {
             Self::History => HISTORY,
             Self::Views => VIEWS,
             Self::Functions => FUNCTIONS,
+            Self::Jobs => JOBS,
         }
     }
 

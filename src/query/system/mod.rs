@@ -8,12 +8,14 @@
 //! files.rs      system.files: the live files of the pinned snapshots
 //! history.rs    system.history: the tables' commits, read while they are asked for
 //! objects.rs    system.views, system.functions: what queries may name
+//! jobs.rs       system.jobs: the server's background work
 //! ```
 
 mod batch;
 mod columns;
 mod files;
 mod history;
+mod jobs;
 mod objects;
 
 use std::sync::Arc;
@@ -27,6 +29,8 @@ use self::batch::BatchTable;
 pub use self::columns::{SystemColumn, SystemTable};
 use self::files::files;
 use self::history::History;
+use self::jobs::JobSource;
+pub use self::jobs::{JobRow, JobRows};
 use self::objects::{functions, views};
 use super::question::Pinned;
 use super::sql_objects::SqlObjects;
@@ -41,6 +45,7 @@ pub(super) struct SystemTables {
     root: LakeRoot,
     views: RecordBatch,
     functions: RecordBatch,
+    jobs: JobSource,
 }
 
 impl SystemTables {
@@ -49,7 +54,12 @@ impl SystemTables {
     /// # Errors
     /// If the rows do not fit their columns, which a test rules out.
     pub(super) fn new(root: LakeRoot, session: &SessionState, objects: &SqlObjects) -> Result<Self> {
-        Ok(Self { root, views: views(objects)?, functions: functions(session)? })
+        Ok(Self { root, views: views(objects)?, functions: functions(session)?, jobs: JobSource::default() })
+    }
+
+    /// Where `system.jobs` asks.
+    pub(super) const fn jobs(&self) -> &JobSource {
+        &self.jobs
     }
 
     /// The schema over the tables that a query has pinned.
@@ -72,6 +82,10 @@ impl SystemTables {
                 SystemTable::Functions => {
                     let rows = self.functions.clone();
                     BatchTable::provider(table, move || Ok(rows.clone()))
+                }
+                SystemTable::Jobs => {
+                    let jobs = self.jobs.clone();
+                    BatchTable::provider(table, move || jobs.batch())
                 }
             };
             schema.register_table(table.name().to_owned(), provider)?;

@@ -1,5 +1,6 @@
 //! The trace index: a trace id alone opens few files, and never a row less.
 
+mod compacted;
 mod damage;
 mod lookups;
 mod random;

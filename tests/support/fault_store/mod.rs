@@ -52,6 +52,8 @@ struct Shared {
     faulty: AtomicBool,
     /// The operation after which nothing more reaches the store.
     last: AtomicU64,
+    /// The end of a path, and where in it, as a part of its length, the next object that is put there has a bit flipped.
+    corruption: Mutex<Option<(String, f64)>>,
     /// Held by a test that says itself when what is done later is done.
     gate: Arc<RwLock<()>>,
     dealer: Mutex<Dealer>,
@@ -68,6 +70,7 @@ impl FaultStore {
             plan,
             faulty: AtomicBool::new(true),
             last: AtomicU64::new(u64::MAX),
+            corruption: Mutex::default(),
             gate: Arc::default(),
             dealer: Mutex::default(),
             open_uploads: AtomicI64::new(0),
@@ -79,6 +82,16 @@ impl FaultStore {
     /// Deals `fault` to the next operation of this kind on a path that ends so; of several, the first first.
     pub fn script(&self, op: Op, path: &str, fault: Fault) {
         self.shared.dealer().script(op, path, fault);
+    }
+
+    /// Deals `fault` to the operation of this number, counted from 1, if it can have it.
+    pub fn script_nth(&self, operation: u64, fault: Fault) {
+        self.shared.dealer().script_nth(operation, fault);
+    }
+
+    /// Flips a bit of the next object that is put, in one piece, under a path that ends so; `at` is where, from 0 to 1.
+    pub fn corrupt(&self, path: &str, at: f64) {
+        *self.shared.corruption.lock().unwrap() = Some((path.to_owned(), at));
     }
 
     /// Whether every scripted fault has been dealt.
@@ -206,6 +219,17 @@ impl Shared {
         if self.is_dead() { Err(failure(op, path)) } else { Ok(fate) }
     }
 
+    fn corrupted(&self, path: &Path, payload: PutPayload) -> PutPayload {
+        let mut corruption = self.corruption.lock().unwrap();
+        let Some((_, at)) = corruption.take_if(|(end, _)| path.as_ref().ends_with(end.as_str())) else {
+            return payload;
+        };
+        let mut bytes = Bytes::from(payload).to_vec();
+        let at = (bytes.len() as f64 * at) as usize;
+        bytes[at] ^= 1;
+        bytes.into()
+    }
+
     fn is_dead(&self) -> bool {
         let last = self.last.load(Ordering::Acquire);
         last < u64::MAX && self.dealer().operations() > last
@@ -223,7 +247,7 @@ impl fmt::Display for FaultStore {
 impl ObjectStore for FaultStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let op = if matches!(opts.mode, PutMode::Overwrite) { Op::Put } else { Op::ConditionalPut };
-        let path = location.clone();
+        let (path, payload) = (location.clone(), self.shared.corrupted(location, payload));
         self.change(op, location, |inner| async move { inner.put_opts(&path, payload, opts).await }.boxed()).await
     }
 

@@ -165,6 +165,8 @@ struct Scripted {
 #[derive(Debug, Default)]
 pub struct Dealer {
     counts: HashMap<(Op, String), u64>,
+    /// A fault for the operation of this number, where it can have it.
+    nth: Option<(u64, Fault)>,
     aliases: HashMap<String, String>,
     files: HashMap<String, u64>,
     scripted: Vec<Scripted>,
@@ -178,6 +180,10 @@ impl Dealer {
         self.scripted.push(Scripted { op, path: path.to_owned(), fault });
     }
 
+    pub fn script_nth(&mut self, operation: u64, fault: Fault) {
+        self.nth = Some((operation, fault));
+    }
+
     pub fn deal(&mut self, seed: u64, plan: &Plan, op: Op, path: &Path) -> Fate {
         self.operations += 1;
         let name = self.name(path);
@@ -187,7 +193,10 @@ impl Dealer {
         let mut random = StdRng::seed_from_u64(xxh3_64_with_seed(key.as_bytes(), seed));
         let mut within = |longest: Duration| longest.mul_f64(random.random::<f64>());
         let (stall, delay) = (within(plan.longest), within(plan.longest));
-        let stalled = random.random_bool(plan.chance(op, Fault::Stalled));
+        let operation = self.operations;
+        let can_have = |fault: Fault| fault == Fault::Stalled || op.faults().contains(&fault);
+        let nth = self.nth.take_if(|(number, fault)| *number == operation && can_have(*fault)).map(|(_, fault)| fault);
+        let stalled = nth == Some(Fault::Stalled) || random.random_bool(plan.chance(op, Fault::Stalled));
         let drawn = random.random::<f64>();
         let mut below = 0.0;
         let by_chance = op.faults().iter().copied().find(|fault| {
@@ -195,7 +204,8 @@ impl Dealer {
             drawn < below
         });
         let scripted = self.scripted.iter().position(|next| next.op == op && name.ends_with(&next.path));
-        let fault = scripted.map(|index| self.scripted.remove(index).fault).or(by_chance);
+        let nth = nth.filter(|fault| *fault != Fault::Stalled);
+        let fault = scripted.map(|index| self.scripted.remove(index).fault).or(nth).or(by_chance);
         for fault in stalled.then_some(Fault::Stalled).into_iter().chain(fault) {
             *self.injected.entry((op, fault)).or_default() += 1;
             self.log.push(format!("{key}: {fault:?}"));
@@ -216,14 +226,15 @@ impl Dealer {
     }
 
     pub fn has_script_left(&self) -> bool {
-        !self.scripted.is_empty()
+        !self.scripted.is_empty() || self.nth.is_some()
     }
 
     /// The path, with a random file name replaced by the how-manieth in its folder it is.
     fn name(&mut self, path: &Path) -> String {
         let path = path.as_ref();
         let Some((folder, file)) = path.rsplit_once('/') else { return path.to_owned() };
-        let stem = file.split('.').next().unwrap_or_default();
+        // A random name, or a random name and a number.
+        let stem = file.get(..36).unwrap_or_default();
         if uuid::Uuid::parse_str(stem).is_err() {
             return path.to_owned();
         }

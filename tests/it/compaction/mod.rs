@@ -1,22 +1,37 @@
 //! Compaction: the same rows in fewer, larger, sorted files, whoever else writes meanwhile.
 
+mod amplification;
+mod duplicates;
+mod faults;
+mod foreign;
+mod kills;
+mod races;
+
 use std::collections::BTreeMap;
 use std::process::Output;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use telestrata::demo::{DemoSignal, Shop};
+use telestrata::maintenance::{CompactionSettings, Dedup};
 
-use crate::support::logs::{numbered_logs, send_logs};
-use crate::support::s3::S3;
 use crate::support::server::{Home, Server};
 
 /// 2023-11-14T22:13:20Z in seconds: two hours later the next date begins.
 const DAY: u64 = 1_700_000_000;
 const TABLES: [&str; 3] = ["logs", "spans", "metrics"];
+
+/// The rounds of a race: few in CI, and hundreds by the command of docs/operations.md.
+fn rounds(few: u64) -> u64 {
+    std::env::var("TELESTRATA_RACE_ROUNDS").map_or(few, |rounds| rounds.parse().unwrap())
+}
+
+/// Files of up to 64 MiB, merged all at once, every row kept.
+fn settings() -> CompactionSettings {
+    let (dedup_spans, dedup_logs) = (Dedup::Off, Dedup::Off);
+    CompactionSettings { target_bytes: 64 << 20, memory: 1 << 30, dedup_spans, dedup_logs, renew: false }
+}
 
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
@@ -84,6 +99,7 @@ async fn a_compacted_lake_holds_the_same_rows_in_one_run_a_day_and_its_history_p
     let few = files(&home);
     assert!(few.len() < many.len() / 4, "{} files of {}", few.len(), many.len());
     assert_eq!(said(&home.verb("compact").output().unwrap()), "nothing to compact\n");
+    assert_eq!(said(&home.verb("compact").arg("--renew").output().unwrap()), "nothing to compact\n");
     assert!(home.verb("check").arg("--deep").output().unwrap().status.success());
 
     // What is new in the configuration is in the old rows' file.
@@ -101,59 +117,4 @@ async fn a_compacted_lake_holds_the_same_rows_in_one_run_a_day_and_its_history_p
     assert_eq!(metrics["checksumBefore"], metrics["checksumAfter"]);
     assert_eq!(metrics["checksumBefore"].as_str().unwrap().len(), 32);
     assert!(metrics["numRows"].as_u64().unwrap() > 0, "{metrics}");
-}
-
-/// A server takes and flushes, two compactors run again and again: every count is right, at every moment and at the end.
-#[rstest::rstest]
-#[case::on_a_disk(false)]
-#[case::on_s3(true)]
-#[tokio::test(flavor = "multi_thread")]
-async fn compactors_beside_a_server_and_each_other_lose_and_double_nothing(#[case] in_a_bucket: bool) {
-    const ROWS: u64 = 5;
-    // Few in CI; docs/operations.md has the command for hundreds.
-    let few = if in_a_bucket { 20 } else { 60 };
-    let rounds: u64 = std::env::var("TELESTRATA_COMPACTION_ROUNDS").map_or(few, |rounds| rounds.parse().unwrap());
-    let s3 = if in_a_bucket { Some(S3::start().await) } else { None };
-    let config = "[flush]\nage = \"100ms\"\n";
-    let home = match &s3 {
-        Some(s3) => Home::with_lake_at(config, &s3.lake("raced"), &s3.env()),
-        None => Home::new(config),
-    };
-    let home = Arc::new(home);
-    let server = home.serve();
-    let stop = Arc::new(AtomicBool::new(false));
-    let compactors: Vec<_> = (0..2)
-        .map(|_| {
-            let (home, stop) = (Arc::clone(&home), Arc::clone(&stop));
-            std::thread::spawn(move || {
-                let mut merges = 0;
-                while !stop.load(Ordering::Relaxed) {
-                    let said = said(&home.verb("compact").args(["--json", "--table", "logs"]).output().unwrap());
-                    for line in said.lines() {
-                        let report: Value = serde_json::from_str(line).unwrap();
-                        merges += report["merges"].as_u64().unwrap();
-                    }
-                }
-                merges
-            })
-        })
-        .collect();
-    let client = reqwest::Client::new();
-    for round in 0..rounds {
-        let body = numbered_logs("raced", round * ROWS..(round + 1) * ROWS, DAY);
-        send_logs(&client, &server.otlp_http(), body).await.unwrap();
-        let query = "select count(*) * 1000000 + count(distinct attributes['number']) from logs";
-        let expected = i64::try_from((round + 1) * ROWS).unwrap();
-        assert_eq!(server.number(query).await, expected * 1_000_001, "round {round}");
-    }
-    server.flush().await;
-    stop.store(true, Ordering::Relaxed);
-    let merges: u64 = compactors.into_iter().map(|compactor| compactor.join().unwrap()).sum();
-    assert!(merges > 0, "nothing was merged meanwhile");
-    server.terminate();
-    let _ = said(&home.verb("compact").output().unwrap());
-    let query = "select count(*) as n, count(distinct attributes['number']) as d from logs";
-    let answer = said(&home.verb("sql").args(["--format", "csv", query]).output().unwrap());
-    assert_eq!(answer, format!("n,d\n{0},{0}\n", rounds * ROWS));
-    assert!(home.verb("check").output().unwrap().status.success());
 }

@@ -1,0 +1,42 @@
+//! The background work of a server: which jobs there are, with what they work.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::error::Result;
+use crate::ingest::Store;
+use crate::maintenance::{Background, CompactionJob, Snapshots};
+use crate::model::signal::Signal;
+use crate::query::QueryEngine;
+
+/// Starts every job, and shows them to queries; `None` where the configuration wants none.
+///
+/// # Errors
+/// `Config` where no threads can be started, or no second client of the object store.
+pub(super) fn start_background(
+    config: &Config,
+    store: &Arc<Store>,
+    engine: &Arc<QueryEngine>,
+) -> Result<Option<Background>> {
+    let settings = &config.maintenance;
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let metrics = store.metrics();
+    let background = Background::new(settings, &config.lake, Arc::clone(metrics))?;
+    let states = background.states().clone();
+    engine.show_jobs(Arc::new(move || states.rows()));
+    let weak = Arc::downgrade(store);
+    let snapshots: Snapshots = Arc::new(move |signal| weak.upgrade().map(|store| store.snapshot(signal)));
+    for signal in Signal::ALL {
+        background.spawn(Box::new(CompactionJob::new(
+            signal,
+            config.compaction,
+            settings.interval,
+            store.writer_id(),
+            Arc::clone(&snapshots),
+            Arc::clone(metrics),
+        )));
+    }
+    Ok(Some(background))
+}
