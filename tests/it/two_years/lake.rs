@@ -15,11 +15,12 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use telestrata::config::{Config, Layers};
 use telestrata::ingest::{IngestRequest, Store};
 use telestrata::lake::{LakeTable, TableSnapshot};
-use telestrata::maintenance::{CompactionSettings, Compactor, JobKind, LedgerEntry, Progress};
+use telestrata::maintenance::{CompactionSettings, Compactor, JobKind, LedgerEntry, Progress, Retention, RetentionReport};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::{Encoding, Signal};
 use telestrata::query::{Pinned, QueryEngine, Question, Supervision};
 
+use super::model::Rules;
 use super::requests::requests;
 use super::world::Record;
 use crate::support::fault_run::engine;
@@ -37,27 +38,32 @@ pub struct Lake {
     tables: Vec<(LakeTable, TableSnapshot)>,
     /// Files do not change, so each is read once.
     files: HashMap<PathBuf, Arc<Rows>>,
-    number: u64,
 }
 
 /// What is live of a table.
 #[derive(Debug, Default, Clone)]
 pub struct Live {
-    /// Files by date.
-    pub files: BTreeMap<String, u64>,
-    pub bytes: u64,
+    /// Files by day.
+    pub files: BTreeMap<u64, u64>,
+    /// Bytes by day.
+    pub bytes: BTreeMap<u64, u64>,
 }
 
 impl Lake {
-    pub async fn new(first_date: NaiveDate) -> Self {
+    pub async fn new(first_date: NaiveDate, rules: &Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path(), "");
+        let config = config(folder.path(), &rules.toml());
         let store = Store::open(config.lake.clone(), config.ingest.clone(), Arc::new(Metrics::default())).await.unwrap();
         let engine = engine(config.lake.clone());
         let mut lake =
-            Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new(), number: 0 };
+            Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new() };
         lake.reopen().await;
         lake
+    }
+
+    /// Other rules from now on.
+    pub fn configure(&mut self, rules: &Rules) {
+        self.config = config(self.folder.path(), &rules.toml());
     }
 
     pub fn date(&self, day: u64) -> NaiveDate {
@@ -92,7 +98,7 @@ impl Lake {
             let table = LakeTable::new(&self.config.lake, signal).unwrap();
             // Small, so that days are of several files.
             let settings = CompactionSettings { target_bytes: TARGET_BYTES, ..self.config.compaction };
-            let entry = LedgerEntry::new(JobKind::Compaction, "two years");
+            let entry = LedgerEntry::new(JobKind::Compaction, WHO);
             let compactor = Compactor::new(table, settings, entry, Progress::default());
             for report in compactor.run(self.date(today), |_| {}).await.unwrap() {
                 assert!(report.error.is_none() && report.overtaken == 0, "{report:?}");
@@ -100,6 +106,29 @@ impl Lake {
             }
         }
         merges
+    }
+
+    fn retention(&self) -> Retention {
+        Retention {
+            root: self.config.lake.clone(),
+            rules: Arc::clone(&self.config.retention),
+            query: self.config.query.clone(),
+            target_bytes: TARGET_BYTES,
+            memory: self.config.compaction.memory,
+            entry: LedgerEntry::new(JobKind::Retention, WHO),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Applies the rules, which does what the plan says.
+    pub async fn retain(&self, today: u64) {
+        let retention = self.retention();
+        let noon = self.date(today).and_hms_opt(12, 0, 0).unwrap().and_utc();
+        let plan = retention.plan(&Signal::ALL, noon.date_naive()).await.unwrap();
+        let report = retention.apply(&Signal::ALL, noon).await.unwrap();
+        assert!(report.failures.is_empty() && report.overtaken == 0, "{report:?}");
+        let lines = |report: &RetentionReport| serde_json::to_string_pretty(&report.lines).unwrap();
+        assert_eq!(lines(&plan), lines(&report), "day {today}: the plan, and what was done");
     }
 
     /// Opens the tables as another program would that sees them for the first time.
@@ -142,24 +171,34 @@ impl Lake {
         let snapshot = self.newest(signal).await;
         let mut live = Live::default();
         for file in snapshot.files().iter() {
-            *live.files.entry(file.date.clone().unwrap()).or_default() += 1;
-            live.bytes += file.size;
+            let date: NaiveDate = file.date.as_deref().unwrap().parse().unwrap();
+            let day = (date - self.first_date).num_days().unsigned_abs();
+            *live.files.entry(day).or_default() += 1;
+            *live.bytes.entry(day).or_default() += file.size;
         }
         live
     }
 
     /// A query's answer by the server that took the rows, as text.
     pub async fn ask(&self, sql: &str) -> String {
+        pretty_format_batches(&self.rows(sql).await).unwrap().to_string()
+    }
+
+    /// As [`Self::ask`], as rows.
+    pub async fn rows(&self, sql: &str) -> Vec<RecordBatch> {
         self.store.follow().await;
         let asked = self.engine.run(Pinned(self.store.pin()), Question::new(sql), Supervision::default()).await;
         let batches = asked.unwrap_or_else(|error| panic!("{error}\n{sql}")).collect().await;
-        pretty_format_batches(&batches.unwrap_or_else(|error| panic!("{error}\n{sql}"))).unwrap().to_string()
+        batches.unwrap_or_else(|error| panic!("{error}\n{sql}"))
     }
 
     pub async fn close(self) {
         self.store.close().await.unwrap();
     }
 }
+
+/// In whose name jobs are done.
+const WHO: &str = "two years";
 
 /// Bytes of a file that is large.
 pub const TARGET_BYTES: u64 = 32 << 10;

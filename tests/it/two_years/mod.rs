@@ -22,7 +22,7 @@ use telestrata::model::signal::Signal;
 
 use self::lake::Lake;
 use self::model::{Model, Rules};
-use self::questions::{Span, answers};
+use self::questions::{Span, answers, estimates};
 use self::world::{Record, Shape, World};
 
 fn from_env(name: &str, default: u64) -> u64 {
@@ -33,6 +33,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 const LOOK_EVERY: u64 = 6;
 
 struct Simulation {
+    days: u64,
     lake: Lake,
     model: Model,
     world: World,
@@ -55,7 +56,45 @@ impl Simulation {
         let started = Instant::now();
         self.lake.compact(day).await;
         self.done(day, "compaction", started).await;
+
+        self.change_rules(day);
+        let started = Instant::now();
+        let over = self.days_over_cap(day).await;
+        self.lake.retain(day).await;
+        self.model.retain(&self.rules, day);
+        if let Some(last) = over {
+            self.model.cap_metrics(last);
+        }
+        self.done(day, "retention", started).await;
         self.bounds(day).await;
+    }
+
+    /// Rules change as years go by: one is tightened, a hold is lifted.
+    fn change_rules(&mut self, day: u64) {
+        if day == self.days / 2 {
+            self.rules.severity = 21;
+        } else if day == self.days * 2 / 3 {
+            self.rules.hold = false;
+        } else {
+            return;
+        }
+        self.lake.configure(&self.rules);
+    }
+
+    /// The last day of metrics that goes since there are too many bytes of those that no age takes: whole days, the oldest
+    /// first, never today.
+    async fn days_over_cap(&mut self, today: u64) -> Option<u64> {
+        let mut bytes = self.lake.live(Signal::Metrics).await.bytes;
+        bytes.retain(|day, _| day + self.rules.metrics_after >= today);
+        let mut sum: u64 = bytes.values().sum();
+        let mut last = None;
+        for (day, size) in bytes.range(..today) {
+            if sum > self.rules.metrics_bytes {
+                sum -= size;
+                last = Some(*day);
+            }
+        }
+        last
     }
 
     /// Some days, answers are noted before the first job, and have to be the same after each.
@@ -88,6 +127,17 @@ impl Simulation {
         self.spend("questions", started);
     }
 
+    /// What was kept as a sample still tells how much happened: requests and errors of days whose traces are decided.
+    async fn rates(&self, day: u64) {
+        let first = (day + 4).saturating_sub(self.rules.traces_end);
+        let last = day.saturating_sub(self.rules.traces_after + 4);
+        let (requests, errors, off) = self.model.happened(first..=last, self.rules.sample);
+        let (estimated, failed) = estimates(&self.lake, first, last).await;
+        println!("days {first} to {last}: {requests} requests, by views {estimated}; {errors} errors, {failed}; {off:.0} off at most");
+        assert!(requests > 0.0 && (estimated - requests).abs() <= off, "{estimated} requests of {requests}, {off}");
+        assert!(errors > 0.0 && (failed - errors).abs() <= off, "{failed} errors of {errors}, {off}");
+    }
+
     /// No more files and bytes than the days kept account for.
     async fn bounds(&mut self, day: u64) {
         for table in Signal::ALL {
@@ -97,7 +147,8 @@ impl Simulation {
             let files: u64 = live.files.values().sum();
             if day % LOOK_EVERY == LOOK_EVERY - 1 {
                 let most = live.files.values().max().unwrap_or(&0);
-                println!("  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {} bytes", days.len(), live.bytes);
+                let bytes: u64 = live.bytes.values().sum();
+                println!("  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes", days.len());
             }
         }
     }
@@ -133,19 +184,34 @@ impl Simulation {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_years_of_days_are_kept_as_the_rules_say() {
+/// Planning needs a deep stack, as the program's own threads have.
+const STACK_BYTES: usize = 64 << 20;
+
+#[test]
+fn two_years_of_days_are_kept_as_the_rules_say() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).thread_stack_size(STACK_BYTES).enable_all().build().unwrap();
     let days = from_env("TELESTRATA_SIM_DAYS", 40);
     let seed = from_env("TELESTRATA_SIM_SEED", 1);
-    let is_long = days > 200;
-    let shape = Shape { seed, days, traces_a_day: 12, flushes_a_day: 3, latest: if is_long { 45 } else { 12 } };
     println!("TELESTRATA_SIM_SEED={seed} TELESTRATA_SIM_DAYS={days}");
+    // Records are shared within a thread, so all but the jobs' own tasks stays on this one.
+    std::thread::scope(|scope| {
+        let simulation = || runtime.block_on(simulate(days, seed));
+        std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, simulation).unwrap();
+    });
+}
+
+async fn simulate(days: u64, seed: u64) {
+    let is_long = days > 200;
+    let shape = Shape { seed, traces_a_day: 10, flushes_a_day: 2, latest: if is_long { 45 } else { 12 } };
     let first_date = chrono::Utc::now().date_naive() - Days::new(days);
+    let rules = rules(is_long);
     let mut simulation = Simulation {
-        lake: Lake::new(first_date).await,
+        days,
+        lake: Lake::new(first_date, &rules).await,
         model: Model::default(),
         world: World::new(shape),
-        rules: rules(is_long),
+        rules,
         asked: None,
         spent: Vec::new(),
     };
@@ -155,6 +221,7 @@ async fn two_years_of_days_are_kept_as_the_rules_say() {
             println!("day {day}: {:.1?}", simulation.spent);
         }
     }
+    simulation.rates(days - 1).await;
     simulation.lake.close().await;
 }
 
@@ -171,6 +238,7 @@ const fn rules(is_long: bool) -> Rules {
         traces_end,
         spans_after,
         metrics_after,
+        metrics_bytes: metrics_after * 60_000,
         hold: true,
     }
 }

@@ -4,11 +4,12 @@
 //! a record the day of its own time, of `today` the day that is simulated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 
 use telestrata::model::signal::Signal;
 
-use super::world::{Record, What};
+use super::world::{ACCOUNTS, Record, What};
 
 /// One stored copy of a record.
 #[derive(Debug, Clone)]
@@ -62,6 +63,8 @@ pub struct Model {
     rows: Vec<Row>,
     decided: BTreeMap<String, Decision>,
     erased_users: BTreeSet<String>,
+    /// Everything that was ever stored, by its number.
+    taken: BTreeMap<u64, Rc<Record>>,
     /// Rows that went, by job and table.
     removed: BTreeMap<(&'static str, &'static str), u64>,
 }
@@ -176,6 +179,7 @@ impl Model {
     /// A record is stored, unless it names who was erased.
     pub fn take(&mut self, record: &Rc<Record>) {
         if record.user.as_ref().is_none_or(|user| !self.erased_users.contains(user)) {
+            self.taken.insert(record.number, Rc::clone(record));
             let adjusted = record.is_half.then_some(2.0);
             self.rows.push(Row { record: Rc::clone(record), adjusted, weighted: false });
         }
@@ -259,6 +263,24 @@ impl Model {
     /// The days of which a table has rows.
     pub fn days(&self, table: Signal) -> BTreeSet<u64> {
         self.rows.iter().filter(|row| row.record.table() == table).map(|row| row.record.day()).collect()
+    }
+
+    /// Requests of traces that happened on these days, those that failed, and how far an estimate by a sample of the
+    /// traces may be off: five standard deviations. A request is a span; nobody who may be erased counts.
+    pub fn happened(&self, days: RangeInclusive<u64>, share: f64) -> (f64, f64, f64) {
+        let (mut requests, mut errors) = (0.0, 0.0);
+        let mut by_trace: BTreeMap<&str, f64> = BTreeMap::new();
+        for record in self.taken.values().filter(|record| days.contains(&record.day()) && record.service != ACCOUNTS) {
+            if let (What::Span { is_error, .. }, Some(trace)) = (&record.what, &record.trace) {
+                let count = if record.is_half { 2.0 } else { 1.0 };
+                requests += count;
+                errors += if *is_error { count } else { 0.0 };
+                *by_trace.entry(trace).or_default() += count;
+            }
+        }
+        // A trace of n requests that a share p of chances keeps as n / p has the variance n * n * (1 - p) / p.
+        let variance: f64 = by_trace.values().map(|count| count * count * (1.0 - share) / share).sum();
+        (requests, errors, 5.0 * variance.sqrt())
     }
 
     /// Rows that a job took away from a table.

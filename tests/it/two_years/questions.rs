@@ -1,6 +1,9 @@
 //! Questions whose answers no job may change: over dates that rules leave alone, over what they keep for sure, and
 //! over nobody who is erased.
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
+
 use super::lake::Lake;
 use super::world::ACCOUNTS;
 
@@ -45,4 +48,17 @@ pub async fn answers(lake: &Lake, days: Span) -> Vec<(String, String)> {
         answers.push((question, answer));
     }
     answers
+}
+
+/// Requests of traces and those that failed, on these days, as a view estimates them from what is kept.
+pub async fn estimates(lake: &Lake, first: u64, last: u64) -> (f64, f64) {
+    let query = format!(
+        "SELECT sum(adjusted_count), coalesce(sum(adjusted_count) FILTER (WHERE status_code = 'ERROR'), 0) FROM requests
+         WHERE time >= '{}' AND time < '{}' AND trace_id IS NOT NULL AND service_name <> '{ACCOUNTS}'",
+        lake.date(first),
+        lake.date(last + 1),
+    );
+    let answer = &lake.rows(&query).await[0];
+    let number = |column: usize| answer.column(column).as_primitive::<Float64Type>().value(0);
+    (number(0), number(1))
 }

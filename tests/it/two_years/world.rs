@@ -26,7 +26,6 @@ pub const CASE: &str = "A-7";
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub seed: u64,
-    pub days: u64,
     pub traces_a_day: u64,
     pub flushes_a_day: usize,
     /// Something late is so many days late at most.
