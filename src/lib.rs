@@ -25,6 +25,7 @@ pub mod buffer;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod erasure;
 pub mod error;
 pub mod export;
 pub mod import;

@@ -109,6 +109,8 @@ pub struct Metrics {
     pub refused_requests: Family<ByReason, Counter>,
     /// Records stored.
     pub stored_records: Family<BySignal, Counter>,
+    /// Records that a standing erasure let not in, or not on.
+    pub erased_records: Family<BySignal, Counter>,
     /// Records rejected, by reason.
     pub rejected_records: Family<ByReason, Counter>,
     /// Trace and span ids that were not valid and became NULL.
@@ -183,6 +185,7 @@ impl Metrics {
             repeated_requests: Family::default(),
             refused_requests: Family::default(),
             stored_records: Family::default(),
+            erased_records: Family::default(),
             rejected_records: Family::default(),
             nulled_ids: Family::default(),
             duplicate_keys: Family::default(),
@@ -228,6 +231,7 @@ impl Metrics {
         );
         registry.register("refused_requests", "requests refused whole", self.refused_requests.clone());
         registry.register("stored_records", "records stored", self.stored_records.clone());
+        registry.register("erased_records", "records that a standing erasure kept out", self.erased_records.clone());
         registry.register("rejected_records", "records rejected alone", self.rejected_records.clone());
         registry.register("nulled_ids", "invalid trace and span ids stored as NULL", self.nulled_ids.clone());
         registry.register("duplicate_keys", "attribute keys that came twice in a record", self.duplicate_keys.clone());

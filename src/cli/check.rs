@@ -153,6 +153,7 @@ fn to_json(root: &LakeRoot, report: &CheckReport, server: Option<&Value>) -> Val
         "unlisted": unlisted.map(|(path, bytes)| json!({ "path": path, "bytes": bytes })).collect::<Vec<_>>(),
         "missing": report.tables.iter().flat_map(|table| &table.missing).collect::<Vec<_>>(),
         "tables": tables,
+        "live_writers": report.live.iter().map(|writer| json!(writer.card)).collect::<Vec<_>>(),
         "wal": wal,
         "server": server,
         "findings": findings,
@@ -175,6 +176,10 @@ fn to_text(root: &LakeRoot, report: &CheckReport) -> String {
             };
             _ = writeln!(text, "  {} at {}, last seen {when}{whose}", application.app_id, application.version);
         }
+    }
+    let now = chrono::Utc::now();
+    for writer in &report.live {
+        _ = writeln!(text, "written by {}", writer.describe(now));
     }
     match &report.wal {
         Some(wal) => {

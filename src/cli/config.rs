@@ -84,6 +84,11 @@ impl Show {
                 _ = writeln!(text, "# {}: {name} {roles}", kind.trim_end_matches('s'));
             }
         }
+        for list in ["retention", "hold"] {
+            for entry in checked.described[list].as_array().into_iter().flatten() {
+                _ = writeln!(text, "# {list}: {entry}");
+            }
+        }
         say(&text)?;
         Ok(Done::Wholly)
     }

@@ -147,6 +147,7 @@ pub(super) fn import_settings(config: &Config, max_bytes: usize) -> ImportSettin
         max_bytes,
         max_future_micros: i64::try_from(config.ingest.max_future.as_micros()).unwrap_or(i64::MAX),
         promoted: config.ingest.promoted.clone(),
+        held: config.ingest.held.clone(),
         ..ImportSettings::default()
     }
 }
@@ -337,6 +338,9 @@ fn summary(outcome: &ImportOutcome, place: &str, took: Duration, rejects: Option
         let Some(counts) = outcome.signals.get(signal.table()) else { continue };
         let rejected: u64 = counts.rejected.values().sum();
         _ = writeln!(text, "{:<10}{:>12}{:>12}", signal.table(), counts.stored, rejected);
+        if counts.erased > 0 {
+            _ = writeln!(text, "{:<10}  {} more are erased (`telestrata erase list`)", "", counts.erased);
+        }
         if counts.already > 0 {
             _ = writeln!(text, "{:<10}  {} more were stored by an import that was stopped", "", counts.already);
         }

@@ -12,6 +12,7 @@ mod config;
 mod credentials;
 mod deliver;
 mod demo;
+mod erase;
 mod export;
 mod hash;
 mod import;
@@ -67,6 +68,8 @@ enum Verb {
     Tables(tables::Tables),
     /// Merge the small files of each date into large sorted ones
     Compact(compact::Compact),
+    /// Erase rows that a person wants gone, and keep them out
+    Erase(erase::Erase),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
             Verb::Export(verb) => verb.run().await,
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
+            Verb::Erase(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

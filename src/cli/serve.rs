@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Done;
 use super::args::LakeArgs;
 use super::background::start_background;
+use super::erase::erase_settings;
 use super::import::import_settings;
 use crate::config::{Config, Layers, Origin};
 use crate::error::{Error, Result};
@@ -169,12 +170,20 @@ impl LocalServer {
             insecure_plaintext: config.insecure_plaintext,
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
+            erase: Some(erase_settings(config)?),
             config: config.described.clone(),
         };
         let running = match server::start(Arc::clone(&store), Arc::clone(&engine), settings).await {
             Ok(running) => running,
             Err(error) => return store.close().await.and(Err(error)),
         };
+        if let Some(address) = running.addresses().http {
+            let scheme = if config.tls.is_some() { "https" } else { "http" };
+            // Only a hint for people; the next heartbeat gives it too.
+            if let Err(error) = store.registration().has_door(format!("{scheme}://{address}")).await {
+                tracing::info!(%error, "the lake does not know this server's HTTP door yet");
+            }
+        }
         match start_background(config, &store, &engine) {
             Ok(background) => Ok(Self { store, running, background, _queries: queries }),
             Err(error) => {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 use super::args::LakeArgs;
@@ -13,7 +13,7 @@ use super::credentials;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, TableSnapshot};
+use crate::lake::{LakeRoot, LakeTable, TableSnapshot, live_writers};
 use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream, Question, Supervision};
@@ -46,6 +46,8 @@ pub(crate) struct LocalLake {
     engine: QueryEngine,
     /// What was opened so far; `None` for a table that is not there.
     opened: Mutex<HashMap<Signal, Option<Opened>>>,
+    /// Set once it was said who writes the lake.
+    told: OnceCell<()>,
 }
 
 /// A table and the version of it that is looked at.
@@ -89,7 +91,7 @@ impl LocalLake {
             Arc::clone(&config.views),
             tokio::runtime::Handle::current(),
         )?;
-        Ok(Self { root, engine, opened: Mutex::default() })
+        Ok(Self { root, engine, opened: Mutex::default(), told: OnceCell::new() })
     }
 
     /// The tables of these signals that are there, each as it was when it was first opened, or last refreshed.
@@ -97,6 +99,9 @@ impl LocalLake {
     /// # Errors
     /// `NotFound` where none of them is there; what opening one met.
     pub(crate) async fn tables(&self, signals: &[Signal]) -> Result<Vec<(Signal, Arc<TableState>)>> {
+        if !signals.is_empty() {
+            self.told.get_or_init(|| self.tell_of_writers()).await;
+        }
         let mut opened = self.opened.lock().await;
         let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
         let loaded = futures::future::try_join_all(missing.map(|signal| async move {
@@ -122,6 +127,23 @@ impl LocalLake {
             ));
         }
         Ok(tables)
+    }
+
+    /// Says on stderr who writes the lake: what it has not flushed is not seen here.
+    async fn tell_of_writers(&self) {
+        match live_writers(&self.root).await {
+            Ok(live) => {
+                let now = chrono::Utc::now();
+                for writer in live {
+                    eprintln!(
+                        "note: {} writes this lake; what it has not flushed is not seen here{}",
+                        writer.describe(now),
+                        writer.card.http.map_or_else(String::new, |http| format!(": ask it with --connect {http}"))
+                    );
+                }
+            }
+            Err(error) => tracing::warn!(%error, "who writes this lake is not known"),
+        }
     }
 
     /// Brings what is open up to the newest versions.

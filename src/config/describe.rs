@@ -13,7 +13,7 @@ use super::layers::Layers;
 use super::settings::{Config, UNLIMITED};
 
 /// `{"settings": {key: {"value": ..., "from": ...}}, "promoted": {name: expression}, "auth": {"users": {name: [role]},
-/// "tokens": {name: [role]}}}`; `auth` is NULL where nobody is configured.
+/// "tokens": {name: [role]}}, "retention": [rule], "hold": [hold]}`; `auth` is NULL where nobody is configured.
 pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
     let settings: Map<String, Value> = KEYS
         .iter()
@@ -24,7 +24,13 @@ pub(super) fn describe(layers: &Layers, config: &Config) -> Value {
         .collect();
     let promoted: Map<String, Value> =
         config.ingest.promoted.iter().map(|promoted| (promoted.name.clone(), json!(promoted.comment()))).collect();
-    json!({ "settings": settings, "promoted": promoted, "auth": config.users.described() })
+    json!({
+        "settings": settings,
+        "promoted": promoted,
+        "auth": config.users.described(),
+        "retention": config.retention.described(),
+        "hold": config.retention.holds.described(),
+    })
 }
 
 fn effective(key: &str, layers: &Layers, config: &Config) -> Value {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 const DEFAULT_FILE: &str = "telestrata.toml";
 
 /// The lists of tables, which no flag and no variable can hold.
-const LISTS: [&str; 3] = ["promoted", "auth.user", "auth.token"];
+const LISTS: [&str; 5] = ["promoted", "auth.user", "auth.token", "retention", "hold"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod auth;
 mod describe;
 mod keys;
 mod layers;
+mod retention;
 mod settings;
 
 pub use keys::{KEYS, Key};

@@ -16,11 +16,13 @@ use url::Url;
 use super::auth::users;
 use super::describe::describe;
 use super::layers::Layers;
+use super::retention::retention;
 use crate::auth::Users;
+use crate::erasure::Held;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
 use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::{CompactionSettings, MaintenanceSettings};
+use crate::maintenance::{CompactionSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -134,6 +136,8 @@ pub struct Config {
     pub compaction: CompactionSettings,
     /// What a server does to its lake by itself.
     pub maintenance: MaintenanceSettings,
+    /// What goes with age, and what is held.
+    pub retention: Arc<RetentionRules>,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -196,6 +200,7 @@ impl Config {
             max_hot_bytes,
             max_in_flight_bytes: (memory_limit / 16).max(max_request_bytes),
             promoted: promoted(layers)?,
+            held: None,
         };
         let target_bytes = reader.bytes("compaction.target_bytes")? as u64;
         if target_bytes < 1 << 20 {
@@ -208,6 +213,11 @@ impl Config {
             dedup_logs: reader.parse("compaction.dedup_logs")?,
             renew: false,
         };
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
+        let holds = retention.holds.clone();
+        let held: Option<Arc<dyn Held>> = holds.iter().next().is_some().then(|| Arc::new(holds.clone()) as _);
+        let ingest = IngestSettings { held, ..ingest };
         let mut config = Self {
             lake,
             wal: ingest.wal_folder.clone(),
@@ -222,9 +232,10 @@ impl Config {
             insecure_plaintext: reader.parse("insecure_plaintext")?,
             max_request_bytes,
             query,
-            views: Arc::new(views(&reader)?),
+            views: Arc::new(views),
             compaction,
             maintenance: maintenance(&reader)?,
+            retention: Arc::new(retention),
             ingest,
             described: serde_json::Value::Null,
         };

@@ -23,9 +23,11 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::gather::GatheredTable;
 use super::input::{Digesting, Input};
+use super::obedience::{Obedience, Staging};
 use super::outcome::ImportOutcome;
 use super::rejects::RejectedRecord;
 use super::requests::{FileFormat, FileRequest, Requests};
+use crate::erasure::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AppendTxn, DataFile, LakeRoot, LakeTable, TableSnapshot, write_readme, write_sorted};
 use crate::model::promoted::Promoted;
@@ -58,6 +60,8 @@ pub struct ImportSettings {
     pub decoders: usize,
     /// Whose credentials the files came with.
     pub principal: Option<Arc<str>>,
+    /// What standing erasures let through all the same.
+    pub held: Option<Arc<dyn Held>>,
 }
 
 impl Default for ImportSettings {
@@ -68,6 +72,7 @@ impl Default for ImportSettings {
             promoted: crate::model::promoted::default_promoted(),
             decoders: std::thread::available_parallelism().map_or(1, usize::from),
             principal: None,
+            held: None,
         }
     }
 }
@@ -81,6 +86,7 @@ pub struct Importer {
     pending: Vec<Content>,
     /// Every content of this run.
     seen: HashSet<String>,
+    obedience: Obedience,
     outcome: ImportOutcome,
 }
 
@@ -138,6 +144,7 @@ impl Importer {
     /// As [`LakeTable::load_or_create`].
     pub async fn open(root: &LakeRoot, settings: ImportSettings) -> Result<Self> {
         write_readme(root).await?;
+        let obedience = Obedience::begin(root, settings.held.clone()).await?;
         let mut tables = Vec::with_capacity(Signal::ALL.len());
         for signal in Signal::ALL {
             let lake = LakeTable::new(root, signal)?;
@@ -145,7 +152,8 @@ impl Importer {
             tables.push(ImportTable { lake, snapshot });
         }
         let tables = tables.try_into().map_err(|_| Error::internal("not one table a signal"))?;
-        Ok(Self { settings, tables, pending: Vec::new(), seen: HashSet::new(), outcome: ImportOutcome::default() })
+        let outcome = ImportOutcome::default();
+        Ok(Self { settings, tables, pending: Vec::new(), seen: HashSet::new(), obedience, outcome })
     }
 
     /// Reads one input to its end, unless its content is in the lake. `rejected` is called for each record that is
@@ -207,8 +215,9 @@ impl Importer {
     /// # Errors
     /// Where the lake does not answer.
     pub async fn finish(mut self) -> Result<ImportOutcome> {
-        self.write_pending().await?;
-        Ok(self.outcome)
+        let written = self.write_pending().await;
+        self.obedience.end().await;
+        written.map(|()| self.outcome)
     }
 
     /// Reads and decodes an input into `content`.
@@ -338,6 +347,7 @@ impl Importer {
     /// Writes the contents that wait: one commit a table for all of them.
     async fn write_pending(&mut self) -> Result<()> {
         let mut pending = std::mem::take(&mut self.pending);
+        let staging = self.obedience.stage().await;
         for (index, signal) in Signal::ALL.into_iter().enumerate() {
             let (mut batches, mut txns, mut stored) = (Vec::new(), Vec::new(), 0);
             for content in &mut pending {
@@ -357,9 +367,9 @@ impl Importer {
                 batches.extend(content.tables[index].take_batches());
             }
             if !txns.is_empty() {
-                let files = self.write(index, batches).await?;
+                let (files, erased) = self.write(&staging, index, batches).await?;
                 self.commit(index, &files, &txns).await?;
-                self.outcome.of(signal).stored += stored;
+                self.outcome.of(signal).stored += stored.saturating_sub(erased);
             }
         }
         Ok(())
@@ -372,6 +382,7 @@ impl Importer {
         for (index, signal) in Signal::ALL.into_iter().enumerate() {
             let chunks = content.tables[index].chunks();
             let (mut files, mut stored): (Vec<DataFile>, u64) = (Vec::new(), 0);
+            let mut staging = None;
             let spilled = content.tables[index].chunk_files(&folder.path().join(signal.table()));
             for (chunk, spilled) in (1..).zip(spilled) {
                 let (spilled, rows) = blocking(move || spilled.read().map(|rows| (spilled, rows))).await?;
@@ -380,27 +391,43 @@ impl Importer {
                     self.outcome.of(signal).already += count;
                     continue;
                 }
-                files.extend(self.write(index, rows).await?);
+                let staged = match staging.take() {
+                    Some(staged) => staged,
+                    None => self.obedience.stage().await,
+                };
+                let (written, erased) = self.write(&staged, index, rows).await?;
+                staging = Some(staged);
+                files.extend(written);
                 spilled.remove();
-                stored += count;
+                stored += count.saturating_sub(erased);
                 let bytes: u64 = files.iter().map(|file| file.size).sum();
                 if chunk == chunks || files.len() >= COMMIT_FILES || bytes >= COMMIT_BYTES {
                     self.commit(index, &files, &content.txns(index, chunk)).await?;
                     (content.committed[index], content.has_time[index]) = (Some(chunk), true);
                     self.outcome.of(signal).stored += std::mem::take(&mut stored);
                     files.clear();
+                    staging = None;
                 }
             }
         }
         Ok(())
     }
 
-    async fn write(&mut self, table: usize, batches: Vec<RecordBatch>) -> Result<Vec<DataFile>> {
+    /// Writes the rows that the standing erasures let through, and answers how many they did not. Which chunk a row is in
+    /// does not depend on them: an import that goes on later counts its chunks as the first one did.
+    async fn write(
+        &mut self,
+        staging: &Staging,
+        table: usize,
+        batches: Vec<RecordBatch>,
+    ) -> Result<(Vec<DataFile>, u64)> {
         let table = &self.tables[table];
+        let (batches, erased) = staging.sift(table.lake.signal(), batches).await?;
+        self.outcome.of(table.lake.signal()).erased += erased;
         let files = write_sorted(table.lake.store(), table.lake.signal(), table.snapshot.promoted(), batches).await?;
         self.outcome.files += files.len();
         self.outcome.bytes += files.iter().map(|file| file.size).sum::<u64>();
-        Ok(files)
+        Ok((files, erased))
     }
 
     async fn commit(&mut self, table: usize, files: &[DataFile], txns: &[AppendTxn]) -> Result<()> {

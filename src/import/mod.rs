@@ -13,6 +13,7 @@
 mod gather;
 mod importer;
 mod input;
+mod obedience;
 mod outcome;
 mod rejects;
 mod requests;

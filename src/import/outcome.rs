@@ -33,6 +33,9 @@ pub struct SignalOutcome {
     pub stored: u64,
     /// Records of an input that an earlier import, which did not get to its end, has stored.
     pub already: u64,
+    /// Records that a standing erasure kept out.
+    #[serde(default)]
+    pub erased: u64,
     /// Records rejected, by reason.
     pub rejected: BTreeMap<String, u64>,
     /// Trace and span ids that became NULL.
@@ -80,6 +83,7 @@ impl ImportOutcome {
             let mine = self.signals.entry(table).or_default();
             mine.stored += counts.stored;
             mine.already += counts.already;
+            mine.erased += counts.erased;
             mine.nulled_ids += counts.nulled_ids;
             mine.duplicate_keys += counts.duplicate_keys;
             for (reason, count) in counts.rejected {

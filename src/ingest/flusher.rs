@@ -8,10 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 
 use crate::buffer::BufferedTable;
+use crate::erasure::{ErasureSet, StandingErasures};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{AppendTxn, DataFile, TableSnapshot, write_sorted};
 use crate::metrics::Metrics;
@@ -36,6 +38,9 @@ pub(super) struct Flusher {
     app_id: String,
     flush_bytes: usize,
     flush_age: Duration,
+    erasures: Arc<StandingErasures>,
+    /// Set by a flush that left rows out: the WAL has them.
+    left_out: AtomicBool,
     metrics: Arc<Metrics>,
     wake: Notify,
     hurried: AtomicBool,
@@ -54,6 +59,8 @@ struct Unfinished {
     /// The snapshot that the commit goes on top of.
     base: TableSnapshot,
     files: Vec<DataFile>,
+    /// The standing erasures up to this one were obeyed.
+    erasures: u64,
 }
 
 impl Flusher {
@@ -62,6 +69,7 @@ impl Flusher {
         app_id: String,
         flush_bytes: usize,
         flush_age: Duration,
+        erasures: Arc<StandingErasures>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -69,6 +77,8 @@ impl Flusher {
             app_id,
             flush_bytes,
             flush_age,
+            erasures,
+            left_out: AtomicBool::new(false),
             metrics,
             wake: Notify::new(),
             hurried: AtomicBool::new(false),
@@ -129,8 +139,11 @@ impl Flusher {
         let started = Instant::now();
         let lake = self.table.lake();
         let signal = lake.signal();
-        let files = write_sorted(lake.store(), signal, cut.base.promoted(), cut.batches).await?;
-        *unfinished = Some(Unfinished { last: cut.last, after: cut.committed, base: cut.base, files });
+        let erasures = self.erasures.pin();
+        let batches = self.obey(&erasures, cut.batches).await?;
+        let files = write_sorted(lake.store(), signal, cut.base.promoted(), batches).await?;
+        let erasures = erasures.last();
+        *unfinished = Some(Unfinished { last: cut.last, after: cut.committed, base: cut.base, files, erasures });
         self.commit(&mut unfinished).await?;
         drop(unfinished);
         self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
@@ -140,6 +153,33 @@ impl Flusher {
             tracing::warn!(table = %signal, %error, "no checkpoint was written");
         }
         Ok(())
+    }
+
+    /// What the standing erasures let through, of rows that were hot when one was installed.
+    async fn obey(&self, set: &Arc<ErasureSet>, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+        if set.is_empty() {
+            return Ok(batches);
+        }
+        let (erasures, set, signal) = (Arc::clone(&self.erasures), Arc::clone(set), self.table.lake().signal());
+        let sifted = tokio::task::spawn_blocking(move || {
+            batches.into_iter().map(|batch| erasures.sift(&set, signal, batch)).collect::<Result<Vec<_>>>()
+        });
+        let sifted = sifted.await.map_err(|error| Error::internal("a sifting thread died").with_source(error))??;
+        let erased: usize = sifted.iter().map(|sifted| sifted.erased).sum();
+        self.left_out.fetch_or(erased > 0, Ordering::AcqRel);
+        self.metrics.erased_records.get_or_create(&signal.into()).inc_by(erased as u64);
+        Ok(sifted.into_iter().map(|sifted| sifted.batch).filter(|batch| batch.num_rows() > 0).collect())
+    }
+
+    /// Whether a flush has left rows out since this was asked last.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.left_out.swap(false, Ordering::AcqRel)
+    }
+
+    /// Whether everything that is committed from now on obeys the standing erasures up to this one. Waits for the flush
+    /// that is under way.
+    pub(super) async fn obeys(&self, erasures: u64) -> bool {
+        self.unfinished.lock().await.as_ref().is_none_or(|work| work.erasures >= erasures)
     }
 
     /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in.

@@ -15,8 +15,9 @@ use super::indexing::keep_indexed;
 use super::replay::replay;
 use super::request::{IngestReply, IngestRequest};
 use crate::buffer::{BufferedTable, TableState};
+use crate::erasure::{Held, Sifted, StandingErasures};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, TableSnapshot, write_readme};
+use crate::lake::{LakeRoot, LakeTable, Registration, TableSnapshot, WriterKind, write_readme};
 use crate::metrics::{ByReason, Metrics};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
@@ -26,6 +27,9 @@ use crate::wal::{Group, OpenedWal, RecordHeader, Wal, WalError, WalSeq, WalSetti
 
 /// Rejections that a reply's message spells out.
 const SPELLED_OUT: usize = 3;
+
+/// How often it is looked for erasures that were installed or lifted by others.
+const ERASURES_EVERY: Duration = Duration::from_secs(2);
 
 /// How a store takes and flushes.
 #[derive(Debug, Clone)]
@@ -46,6 +50,8 @@ pub struct IngestSettings {
     pub max_in_flight_bytes: usize,
     /// The promoted columns.
     pub promoted: Vec<Promoted>,
+    /// What standing erasures let through all the same.
+    pub held: Option<Arc<dyn Held>>,
 }
 
 /// Rows on their way through the WAL to their table.
@@ -61,6 +67,10 @@ pub struct Store {
     published: Arc<AtomicU64>,
     in_flight: Arc<Semaphore>,
     metrics: Arc<Metrics>,
+    registration: Arc<Registration>,
+    erasures: Arc<StandingErasures>,
+    /// Whether a request that is partly erased is in the WAL's active segment.
+    wal_has_erased: AtomicBool,
     closing: AtomicBool,
     /// Set when a flush task dies, which is a bug: rows would pile up behind it.
     broken: Arc<AtomicBool>,
@@ -82,6 +92,25 @@ impl Store {
             tokio::task::block_in_place(|| OpenedWal::open(&folder, wal)).map_err(open_error)?
         };
         write_readme(&root).await?;
+        // Before anything is read that others may change on account of there being no writer.
+        let writer = opened.writer_id().to_string();
+        let registration = Arc::new(Registration::begin(&root, &writer, WriterKind::Server).await?);
+        let store = Self::open_registered(root, settings, metrics, opened, Arc::clone(&registration)).await;
+        if store.is_err() {
+            registration.end().await;
+        }
+        store
+    }
+
+    async fn open_registered(
+        root: LakeRoot,
+        settings: IngestSettings,
+        metrics: Arc<Metrics>,
+        opened: OpenedWal,
+        registration: Arc<Registration>,
+    ) -> Result<Arc<Self>> {
+        let erasures = Arc::new(StandingErasures::open(&root, settings.held.clone()).await?);
+        registration.obeys(erasures.pin().last()).await?;
         let writer = opened.writer_id();
         let mut flushers = Vec::with_capacity(Signal::ALL.len());
         for signal in Signal::ALL {
@@ -95,12 +124,13 @@ impl Store {
                 app_id,
                 settings.flush_bytes,
                 settings.flush_age,
+                Arc::clone(&erasures),
                 Arc::clone(&metrics),
             )));
         }
         let flushers: [Arc<Flusher>; 3] =
             flushers.try_into().map_err(|_| Error::internal("not one flusher a signal"))?;
-        let replayed = replay(&opened, &flushers).await?;
+        let replayed = replay(&opened, &flushers, &erasures, &metrics).await?;
         if replayed > 0 {
             tracing::info!(requests = replayed, "took up what the last run had not flushed");
         }
@@ -117,6 +147,9 @@ impl Store {
             published,
             in_flight,
             metrics,
+            registration,
+            erasures,
+            wal_has_erased: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             broken: Arc::new(AtomicBool::new(false)),
             cancelled: CancellationToken::new(),
@@ -124,6 +157,7 @@ impl Store {
         });
         store.release().await;
         store.start_flushers().await;
+        store.start_obeying().await;
         store.start_indexing().await?;
         Ok(store)
     }
@@ -144,6 +178,43 @@ impl Store {
                 }
             });
         }
+    }
+
+    /// Follows the erasures that others install and lift.
+    async fn start_obeying(self: &Arc<Self>) {
+        let (store, cancelled) = (Arc::downgrade(self), self.cancelled.clone());
+        let work = async move {
+            loop {
+                tokio::time::sleep(ERASURES_EVERY).await;
+                let Some(store) = store.upgrade() else { return };
+                if let Err(error) = store.obey().await {
+                    tracing::warn!(%error, "the standing erasures can't be followed; it is tried again");
+                }
+            }
+        };
+        self.tasks.lock().await.spawn(async move { _ = cancelled.run_until_cancelled_owned(work).await });
+    }
+
+    /// Takes up the standing erasures of the lake. Answers up to which one all that is committed from now on obeys them;
+    /// less than was installed where a flush is still to be committed that was written before.
+    ///
+    /// # Errors
+    /// `Unavailable` where the lake does not answer, `Damaged` where the erasures can't be read; those known are obeyed.
+    pub async fn obey(&self) -> Result<u64> {
+        self.erasures.refresh().await?;
+        let last = self.erasures.pin().last();
+        for flusher in &self.flushers {
+            if !flusher.obeys(last).await {
+                return Ok(self.registration.card().await.map_or(0, |card| card.erasures));
+            }
+        }
+        self.registration.obeys(last).await?;
+        Ok(last)
+    }
+
+    /// This writer's card in the lake.
+    pub const fn registration(&self) -> &Arc<Registration> {
+        &self.registration
     }
 
     /// Keeps the trace index, in the background: a lake is whole without.
@@ -218,8 +289,8 @@ impl Store {
         let latest_time = now.saturating_add(future);
         let signal = request.signal;
         // The permit goes with the work: a caller that gives up leaves both to the thread that decodes.
-        let (decoded, request_id, _in_flight) = {
-            let request = request.clone();
+        let (decoded, erased, request_id, _in_flight) = {
+            let (request, erasures) = (request.clone(), Arc::clone(&self.erasures));
             tokio::task::spawn_blocking(move || {
                 let meta = RequestMeta {
                     ingest_time: now,
@@ -227,15 +298,19 @@ impl Store {
                     source: request.source,
                     principal: request.principal.as_deref(),
                 };
-                let decoded = decode(request.signal, request.encoding, &request.body, &meta)?;
-                Ok((decoded, request.id(), in_flight))
+                let mut decoded =
+                    decode(request.signal, request.encoding, &request.body, &meta).map_err(|error: DecodeError| {
+                        Error::invalid(format!("this is no OTLP {signal} request")).with_source(error)
+                    })?;
+                let Sifted { batch, erased } = erasures.sift(&erasures.pin(), request.signal, decoded.batch)?;
+                decoded.batch = batch;
+                Ok::<_, Error>((decoded, erased, request.id(), in_flight))
             })
             .await
-            .map_err(|error| Error::internal("a decoding thread died").with_source(error))?
-            .map_err(|error: DecodeError| {
-                Error::invalid(format!("this is no OTLP {signal} request")).with_source(error)
-            })?
+            .map_err(|error| Error::internal("a decoding thread died").with_source(error))??
         };
+        // To the sender they are taken: it has nothing to send again.
+        self.metrics.erased_records.get_or_create(&signal.into()).inc_by(erased as u64);
         let stored = decoded.batch.num_rows();
         let mut reply = IngestReply {
             stored,
@@ -269,6 +344,9 @@ impl Store {
                 reply.repeat = true;
                 reply.rejected = appended.rejected.into();
                 return Ok(reply);
+            }
+            if erased > 0 {
+                self.wal_has_erased.store(true, Ordering::Release);
             }
             let flusher = &self.flushers[request.signal.index()];
             if flusher.is_due() {
@@ -320,6 +398,15 @@ impl Store {
         outcomes.into_iter().collect()
     }
 
+    /// Commits every row that is visible now, and lets go of every byte of theirs in the WAL.
+    ///
+    /// # Errors
+    /// As [`Self::flush`]; `Unavailable` where the WAL takes no more work.
+    pub async fn flush_and_forget(&self) -> Result<()> {
+        self.wal.turn_over().await.map_err(append_error)?;
+        self.flush().await
+    }
+
     /// Brings every table up to what others have committed, now instead of within seconds.
     pub async fn follow(&self) {
         futures::future::join_all(self.flushers.iter().map(|flusher| flusher.follow_others())).await;
@@ -327,6 +414,13 @@ impl Store {
 
     /// Lets go of the WAL's segments that every table has passed.
     async fn release(&self) {
+        // Such a request's bytes do not wait until the segment is full.
+        let left_out = self.flushers.iter().filter(|flusher| flusher.has_left_out()).count() > 0;
+        if (self.wal_has_erased.swap(false, Ordering::AcqRel) || left_out)
+            && let Err(error) = self.wal.turn_over().await
+        {
+            tracing::warn!(%error, "a segment of the write-ahead log was not ended early");
+        }
         // Read first: what is published later has a higher sequence.
         let published = WalSeq(self.published.load(Ordering::Acquire));
         let unflushed = self.flushers.iter().filter_map(|flusher| {
@@ -372,6 +466,7 @@ impl Store {
         }
         let flushed = self.flush().await;
         self.wal.close().await.map_err(append_error)?;
+        self.registration.end().await;
         flushed
     }
 }

@@ -3,11 +3,12 @@
 //! Guarantee: batches have the contract's columns in its types, `date` among them, without the promoted ones; a file that
 //! lacks one of the contract's columns is refused, since a rewrite of it would lose what the log says it has.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
@@ -67,18 +68,45 @@ pub(crate) async fn file_rows(
     file: &LiveFile,
     batch_rows: usize,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    rows_of(store, file, batch_rows, contract_schema(signal)).await
+}
+
+/// Some columns of the rows of a file: those of the contract that `wanted` picks by name.
+///
+/// # Errors
+/// As [`file_rows`].
+pub(crate) async fn file_columns(
+    store: &Arc<dyn ObjectStore>,
+    signal: Signal,
+    file: &LiveFile,
+    batch_rows: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    let schema = contract_schema(signal);
+    let fields: Vec<_> = schema.fields().iter().filter(|field| wanted(field.name())).cloned().collect();
+    rows_of(store, file, batch_rows, Arc::new(Schema::new(fields))).await
+}
+
+/// The columns of `schema`, which are of the contract.
+async fn rows_of(
+    store: &Arc<dyn ObjectStore>,
+    file: &LiveFile,
+    batch_rows: usize,
+    schema: SchemaRef,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = file.path.clone();
     let day = file.day().ok_or_else(|| damaged(&path, "it has no date"))?;
     let reader = StoreFile::new(store, Path::from(path.as_str()), file.size);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| unreadable(&path, error))?;
-    let schema = contract_schema(signal);
     let stored = builder.schema().fields().iter().enumerate();
     let own: Vec<usize> =
         stored.filter(|(_, field)| schema.index_of(field.name()).is_ok()).map(|(root, _)| root).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), own);
     let rows = builder.with_projection(mask).with_batch_size(batch_rows).build();
     let rows = rows.map_err(|error| unreadable(&path, error))?;
-    let batches = rows.map(move |batch| {
+    // A damaged page may be decoded to arrays at which Arrow panics.
+    let batches = AssertUnwindSafe(rows).catch_unwind().map(move |batch| {
+        let batch = batch.map_err(|_| damaged(&path, "a page is damaged"))?;
         let batch = batch.map_err(|error| unreadable(&path, error))?;
         as_contract(&batch, &schema, day).map_err(|what| damaged(&path, &what))
     });

@@ -26,7 +26,9 @@
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
 //! store_file.rs   a stored Parquet file, read by ranges
+//! instant.rs      instants in JSON
 //! readme.rs       the note for people at the lake's root
+//! writers.rs      who writes it now
 //! ```
 
 mod cloud_store;
@@ -35,6 +37,7 @@ mod derived;
 mod file_rows;
 mod files;
 mod history;
+pub(crate) mod instant;
 mod local_store;
 mod location;
 mod log_state;
@@ -52,10 +55,11 @@ mod upload;
 mod whole_objects;
 mod whole_reads;
 mod write;
+mod writers;
 
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
-pub(crate) use file_rows::{FileFooter, file_rows};
+pub(crate) use file_rows::{FileFooter, file_columns, file_rows};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
 pub use history::TableCommit;
@@ -71,3 +75,4 @@ pub use throttle::{Stopped, Throttle};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};
 pub(crate) use write::{Place, remove as remove_staged, write_sorted_rows};
+pub use writers::{Registration, SILENT_AFTER, Writer, WriterCard, WriterKind, live_writers, writers};

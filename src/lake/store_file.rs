@@ -35,23 +35,37 @@ impl StoreFile {
         let size = self.size;
         ParquetMetaDataReader::new().with_prefetch_hint(Some(FOOTER_HINT)).load_and_finish(self, size).await
     }
+
+    /// What a failed read up to `end` says. What a range past the end is called, each store decides for itself.
+    async fn failed(&self, error: object_store::Error, end: u64) -> ParquetError {
+        match self.store.head(&self.path).await {
+            Ok(object) if object.size < end => {
+                ParquetError::EOF(format!("the file has {} bytes where the log says {}", object.size, self.size))
+            }
+            _ => ParquetError::External(Box::new(error)),
+        }
+    }
 }
 
 impl AsyncFileReader for StoreFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
         async move {
             let end = range.end;
-            let error = match self.store.get_range(&self.path, range).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => error,
-            };
-            // What a range past the end is called, each store decides for itself.
-            match self.store.head(&self.path).await {
-                Ok(object) if object.size < end => Err(ParquetError::EOF(format!(
-                    "the file has {} bytes where the log says {}",
-                    object.size, self.size
-                ))),
-                _ => Err(ParquetError::External(Box::new(error))),
+            match self.store.get_range(&self.path, range).await {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => Err(self.failed(error, end).await),
+            }
+        }
+        .boxed()
+    }
+
+    /// Columns that lie together are one request.
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        async move {
+            let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+            match self.store.get_ranges(&self.path, &ranges).await {
+                Ok(bytes) => Ok(bytes),
+                Err(error) => Err(self.failed(error, end).await),
             }
         }
         .boxed()

@@ -177,7 +177,7 @@ mod tests {
         store.get(&commit).await.unwrap();
         store.put(&"logs/c.parquet".into(), "rows".into()).await.unwrap_err();
         store.get(&file).await.unwrap_err();
-        store.get_ranges(&file, &[0..1]).await.unwrap_err();
+        store.get_ranges(&file, &[0..1, 2..3]).await.unwrap_err();
         upload.put_part("rows".into()).await.unwrap_err();
         upload.abort().await.unwrap();
         store.delete(&file).await.unwrap();

@@ -3,7 +3,10 @@
 //! ```text
 //! check/       held against its log, its files and its configuration; repairs nothing
 //! compact/     small files into large ones
+//! erase/       rows that a person wants gone
 //! jobs/        what a server does by itself: when, with how much, and how it went
+//! hold.rs      rows that nothing lets go
+//! retention/   rows that go with age
 //! run.rs       which files are a run, read off their names
 //! merge.rs     files to sorted files, through a sieve
 //! external_sort.rs  rows that nobody has sorted
@@ -16,12 +19,15 @@
 
 mod check;
 mod compact;
+mod erase;
 mod external_sort;
+mod hold;
 mod jobs;
 mod ledger;
 mod merge;
 mod progress;
 mod proof;
+mod retention;
 mod rewriter;
 mod run;
 mod sieve;
@@ -30,9 +36,15 @@ pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
 };
 pub use compact::{CompactionSettings, Compactor, DateReport, Dedup, Pending};
+pub use erase::{
+    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
+    Remainder, TableErasure,
+};
+pub use hold::{Hold, Holds};
 pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
+pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};

@@ -40,6 +40,11 @@ impl Mark {
         self.0.is_some()
     }
 
+    /// What it says.
+    pub const fn fingerprint(self) -> Option<u32> {
+        self.0
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('r').filter(|digits| digits.len() == MARK)?;
         let is_own = digits.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));

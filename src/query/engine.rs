@@ -62,7 +62,7 @@ impl QueryEngine {
 
     /// Fills `system.jobs` from now on. A second call is without effect.
     pub fn show_jobs(&self, rows: JobRows) {
-        self.planner.system.jobs().tell(rows);
+        self.planner.show_jobs(rows);
     }
 
     /// The signals whose tables a query reads, by itself or through views; every one where its text does not tell.

@@ -3,18 +3,19 @@
 //! The condition is checked to be one expression, then put between parentheses on lines of its own: it can't reach out
 //! of them, a comment at its end does no harm, and an error's position is his but for one line.
 
+use std::fmt::Display;
+
 use super::statement::check_expression;
 use crate::error::{Error, Position, Result};
-use crate::model::signal::Signal;
 
 /// Lines of the query before the condition.
 const LINES_BEFORE: u64 = 1;
 
-/// The query for a table's rows; `condition` is as after WHERE.
+/// The query for the rows of a table, whose name is one of ours; `condition` is as after WHERE.
 ///
 /// # Errors
 /// `Invalid`, with the position in the condition, where it is not one expression.
-pub fn filtered_table(table: Signal, condition: Option<&str>) -> Result<String> {
+pub fn filtered_table(table: impl Display, condition: Option<&str>) -> Result<String> {
     let Some(condition) = condition else { return Ok(format!("select * from {table}")) };
     check_expression(condition)?;
     Ok(format!("select * from {table} where (\n{condition}\n)"))
@@ -31,6 +32,7 @@ pub fn error_in_condition(error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::signal::Signal;
 
     #[test]
     fn a_condition_stays_inside() {

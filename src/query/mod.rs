@@ -13,6 +13,7 @@
 //! file_reader.rs      how a scan reads files
 //! placeholders.rs     parameters that stand for lists, and their types
 //! filter.rs           a table with a condition that a person wrote
+//! sampling.rs         a condition with sample() in it, as steps of chance
 //! row_filter.rs       a condition over rows in memory
 //! provider.rs         a table: pruned files + hot rows
 //! pruning.rs          which files, by the Delta log's statistics
@@ -65,6 +66,7 @@ mod provider;
 mod pruning;
 mod question;
 mod row_filter;
+mod sampling;
 mod scan_order;
 mod scan_report;
 mod span_match;
@@ -81,9 +83,11 @@ pub use budget::{Limits, QueryBudget};
 pub use described::{Described, DescribedColumn, Listed, Stored, listing, table_summary};
 pub use engine::QueryEngine;
 pub use filter::{error_in_condition, filtered_table};
+pub use functions::is_sampled;
 pub use pg_catalog::{SERVER_VERSION, SERVER_VERSION_NUMBER};
 pub use question::{CatalogueTable, Dialect, OnEnd, Pinned, Prepared, QueryStream, Question, Supervision};
-pub use row_filter::{RowFilter, RowFilters};
+pub use row_filter::{RowFilter, RowFilters, traces_schema};
+pub use sampling::{SampleStep, has_sample, sample_steps};
 pub use sql_objects::{Parameter, SqlObject, SqlObjects};
 pub use sql_type::{type_name, type_of_name};
 pub use system::{JobRow, JobRows, SYSTEM_SCHEMA, SystemColumn, SystemTable};

@@ -51,7 +51,7 @@ use super::scan_report::ScanReports;
 use super::sql_objects::SqlObjects;
 use super::statement::{estimated, parse};
 use super::suggest::{Names, known_promoted};
-use super::system::{SYSTEM_SCHEMA, SystemTables};
+use super::system::{JobRows, SYSTEM_SCHEMA, SystemTables};
 use super::view_order::{ViewOrders, keep_order, own_order};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::LakeRoot;
@@ -122,6 +122,11 @@ impl Planner {
         let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);
         let catalogue = PgCatalog::default();
         Ok(Self { root, stores, index, objects, system, state, catalogue })
+    }
+
+    /// Fills `system.jobs` from now on.
+    pub(super) fn show_jobs(&self, rows: JobRows) {
+        self.system.jobs().tell(rows);
     }
 
     /// The statement of a query, its macros written out.

@@ -3,13 +3,13 @@
 //! Guarantee: it says of a row what `SELECT ... FROM table WHERE condition` would say, whenever it is asked: a condition
 //! that looks at other rows, at the clock or at chance is refused.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::{cast, prep_null_mask_filter};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, MemorySchemaProvider,
     SchemaProvider,
@@ -20,6 +20,7 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 
@@ -37,6 +38,30 @@ use crate::model::promote::Promoter;
 use crate::model::promoted::Promoted;
 use crate::model::schema::{contract_schema, table_schema};
 use crate::model::signal::Signal;
+
+/// The view whose rows are whole traces.
+const TRACES: &str = "traces";
+
+/// The columns of the view `traces`.
+pub fn traces_schema() -> SchemaRef {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let services = DataType::new_list(DataType::Utf8View, true);
+    let columns = [
+        ("trace_id", DataType::Utf8View),
+        ("time", time),
+        ("duration_ms", DataType::Float64),
+        ("root_service", DataType::Utf8View),
+        ("root_name", DataType::Utf8View),
+        ("span_count", DataType::Int64),
+        ("stored_span_count", DataType::Int64),
+        ("error_count", DataType::Int64),
+        ("services", services),
+        ("log_count", DataType::Int64),
+        ("error_log_count", DataType::Int64),
+    ];
+    let fields: Vec<Field> = columns.into_iter().map(|(name, kind)| Field::new(name, kind, true)).collect();
+    Arc::new(Schema::new(fields))
+}
 
 /// Plans conditions; made once.
 pub struct RowFilters {
@@ -86,7 +111,7 @@ impl RowFilters {
     /// row itself.
     pub fn filter(&self, signal: Signal, promoted: &[Promoted], condition: &str) -> Result<RowFilter> {
         let schema = table_schema(signal, promoted);
-        let logical = self.condition(signal, &schema, promoted, condition)?;
+        let logical = self.condition(signal.table(), &schema, promoted, condition)?;
         let named: HashSet<String> = logical.column_refs().into_iter().map(|column| column.name.clone()).collect();
         let promoted: Vec<Promoted> = promoted.iter().filter(|column| named.contains(&column.name)).cloned().collect();
         let schema = table_schema(signal, &promoted);
@@ -98,12 +123,26 @@ impl RowFilters {
         Ok(filter)
     }
 
+    /// A condition, as after WHERE, over the columns of the view `traces`, for rows of [`traces_schema`].
+    ///
+    /// # Errors
+    /// As [`Self::filter`].
+    pub fn traces_filter(&self, condition: &str) -> Result<RowFilter> {
+        let schema = traces_schema();
+        let logical = self.condition(TRACES, &schema, &[], condition)?;
+        let columns = DFSchema::try_from_qualified_schema(TRACES, &schema).map_err(from_datafusion)?;
+        let condition = self.state.create_physical_expr(logical, &columns).map_err(from_datafusion)?;
+        let filter = RowFilter { condition, promoted: Vec::new(), schema: Arc::clone(&schema) };
+        filter.matches(&RecordBatch::new_empty(schema))?;
+        Ok(filter)
+    }
+
     /// The condition over a table of this schema, checked, not yet made for rows.
-    fn condition(&self, table: Signal, schema: &SchemaRef, promoted: &[Promoted], condition: &str) -> Result<Expr> {
+    fn condition(&self, table: &str, schema: &SchemaRef, promoted: &[Promoted], condition: &str) -> Result<Expr> {
         let sql = filtered_table(table, Some(condition))?;
         let tables = MemorySchemaProvider::new();
         let empty = Arc::new(EmptyTable::new(Arc::clone(schema)));
-        tables.register_table(table.table().to_owned(), empty).map_err(from_datafusion)?;
+        tables.register_table(table.to_owned(), empty).map_err(from_datafusion)?;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema("public", Arc::new(tables)).map_err(from_datafusion)?;
         let catalogs = MemoryCatalogProviderList::new();
@@ -150,6 +189,16 @@ fn only_of_the_row(condition: &Expr) -> Result<()> {
 }
 
 impl RowFilter {
+    /// The columns that the condition reads: of a table, those of the contract.
+    pub fn columns(&self) -> BTreeSet<&str> {
+        let named = collect_columns(&self.condition);
+        let named: HashSet<&str> = named.iter().map(|column| column.name()).collect();
+        let maps = self.promoted.iter().flat_map(|promoted| &promoted.sources).map(|source| source.map.column());
+        let own = self.schema.fields().iter().map(|field| field.name().as_str());
+        let is_promoted = |name: &&str| self.promoted.iter().any(|promoted| promoted.name == **name);
+        own.filter(|name| named.contains(name)).filter(|name| !is_promoted(name)).chain(maps).collect()
+    }
+
     /// Of each row whether the condition is true; never NULL. The batch has the contract's columns.
     ///
     /// # Errors

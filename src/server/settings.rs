@@ -7,6 +7,7 @@ use super::tls::TlsFiles;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::import::ImportSettings;
+use crate::maintenance::EraseSettings;
 
 /// Where the server listens and what it takes.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct ServerSettings {
     pub import: ImportSettings,
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
     pub max_request_bytes: usize,
+    /// How the HTTP API erases; `None` where it does not.
+    pub erase: Option<EraseSettings>,
     /// What `GET /v1/config` answers: an object without secrets.
     pub config: serde_json::Value,
 }
@@ -48,6 +51,7 @@ impl Default for ServerSettings {
             insecure_plaintext: false,
             import: ImportSettings::default(),
             max_request_bytes: 64 * 1024 * 1024,
+            erase: None,
             config: serde_json::json!({}),
         }
     }

@@ -100,7 +100,17 @@ impl<T: Send + 'static> Wal<T> {
     /// [`WalError::Io`]: some were not deleted, and a later release tries again. [`WalError::Poisoned`],
     /// [`WalError::Closed`]: the log takes no more work.
     pub async fn release(&self, up_to: WalSeq) -> Result<(), WalError> {
-        let done = self.queue.enqueue_release(up_to)?;
+        let done = self.queue.enqueue_release(up_to, false)?;
+        done.await.unwrap_or_else(|_| Err(self.queue.stopped()))
+    }
+
+    /// Ends the active segment: what is stored from now on is in another, so that a release of all that was stored
+    /// before deletes every byte of it.
+    ///
+    /// # Errors
+    /// [`WalError::Poisoned`], [`WalError::Closed`]: the log takes no more work.
+    pub async fn turn_over(&self) -> Result<(), WalError> {
+        let done = self.queue.enqueue_release(WalSeq(0), true)?;
         done.await.unwrap_or_else(|_| Err(self.queue.stopped()))
     }
 

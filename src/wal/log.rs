@@ -110,6 +110,11 @@ impl SegmentLog {
         if self.active.info.last_seq <= up_to { self.complete_active() } else { Ok(()) }
     }
 
+    /// Ends the active segment. After an error no more may be appended.
+    pub(super) fn turn_over(&mut self) -> Result<(), WalError> {
+        self.complete_active()
+    }
+
     /// Deletes the complete segments wholly at or before `up_to`, each once the requests that `remembered` gives for
     /// it are on disk in its list. After an error the log is as good as before, and a later release tries again.
     pub(super) fn delete_released(

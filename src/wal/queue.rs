@@ -68,6 +68,8 @@ pub(super) struct Ack {
 /// A request to delete released segments.
 pub(super) struct Release {
     pub(super) up_to: WalSeq,
+    /// Whether the active segment ends here, whatever it holds.
+    pub(super) turn_over: bool,
     pub(super) done: oneshot::Sender<Result<(), WalError>>,
 }
 
@@ -160,11 +162,15 @@ impl<T> Queue<T> {
     }
 
     /// Asks the committer to delete released segments.
-    pub(super) fn enqueue_release(&self, up_to: WalSeq) -> Result<oneshot::Receiver<Result<(), WalError>>, WalError> {
+    pub(super) fn enqueue_release(
+        &self,
+        up_to: WalSeq,
+        turn_over: bool,
+    ) -> Result<oneshot::Receiver<Result<(), WalError>>, WalError> {
         let (done, outcome) = oneshot::channel();
         let mut state = self.lock();
         state.check_open()?;
-        state.releases.push_back(Release { up_to, done });
+        state.releases.push_back(Release { up_to, turn_over, done });
         drop(state);
         self.work.notify_one();
         Ok(outcome)

@@ -7,6 +7,7 @@ mod support;
 
 mod asof_join;
 mod background;
+mod background_cost;
 mod bounded_reads;
 mod catalog_views;
 mod check;

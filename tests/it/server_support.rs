@@ -67,6 +67,7 @@ impl TestServer {
             max_hot_bytes: 1 << 30,
             max_in_flight_bytes: 64 << 20,
             promoted: default_promoted(),
+            held: None,
         };
         let budget = QueryBudget {
             max_memory: 256 << 20,

@@ -188,7 +188,7 @@ async fn views_and_functions_are_listed_where_names_are_looked_up() {
     let tables =
         server.sql("select table_name from information_schema.tables where table_schema = 'system' order by 1").await;
     let names: Vec<_> = tables.iter().map(|row| row["table_name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["files", "functions", "history", "views"]);
+    assert_eq!(names, ["files", "functions", "history", "jobs", "views"]);
     let columns =
         "select count(*) from information_schema.columns where table_schema = 'system' and table_name = 'files'";
     assert_eq!(server.number(columns).await, 11);

@@ -443,5 +443,6 @@ pub fn settings(wal_folder: PathBuf, flush_age: Duration, promoted: Vec<Promoted
         max_hot_bytes: 64 << 20,
         max_in_flight_bytes: 64 << 20,
         promoted,
+        held: None,
     }
 }

@@ -91,6 +91,7 @@ codes! {
     PromotedUnconfigured "promoted-unconfigured" Note "nothing has to be done: the table keeps filling it";
     WalUnflushed "wal-unflushed" Note "start the server on this write-ahead log: it stores them";
     WalUnfinished "wal-unfinished" Note "nothing has to be done: the next start cuts it, no one was told that it was stored";
+    WriterSilent "writer-silent" Note "start the server on its write-ahead log again, which may hold acknowledged requests; delete the card if that log is gone for good";
     ConfigByFlag "config-by-flag" Note "nothing has to be done, if the server was meant to be started so";
 }
 

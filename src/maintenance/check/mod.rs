@@ -31,7 +31,7 @@ pub use finding::{Code, Finding, Severity};
 pub use wal::WalReport;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::LakeRoot;
+use crate::lake::{LakeRoot, Writer, WriterKind, writers};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 
@@ -60,6 +60,8 @@ pub struct CheckReport {
     pub tables: Vec<TableReport>,
     /// The WAL, where there is one.
     pub wal: Option<WalReport>,
+    /// Who writes the lake now.
+    pub live: Vec<Writer>,
 }
 
 /// One table of the lake.
@@ -113,6 +115,14 @@ pub async fn check(root: &LakeRoot, what: &Check) -> Result<CheckReport> {
             format!("there is nothing to check at {}; name a lake with --lake", root.display()),
         ));
     }
+    let now = chrono::Utc::now();
+    let (live, silent): (Vec<_>, Vec<_>) = writers(root).await?.into_iter().partition(|writer| writer.is_live(now));
+    report.live = live;
+    // The next import clears away what is left of an earlier one.
+    report.extend(silent.iter().filter(|writer| writer.card.kind == WriterKind::Server).map(|writer| {
+        let path = format!("_writers/{}.json", writer.card.writer);
+        Finding::new(Code::WriterSilent, path, format!("{} was killed, or can't reach the lake", writer.describe(now)))
+    }));
     // After the tables: a running server's log is never behind what they were seen to hold.
     let (wal, findings) = wal::check(what, &report.tables).await?;
     report.wal = wal;

@@ -8,8 +8,8 @@
 //! - A day that is over ends as one run: the fewest files, none overlapping. What comes late is merged into it once it is
 //!   an [`LATE_SHARE`]th of its rows; until then late runs are merged with one another, by tiers. So a row of the day's
 //!   run is written again only when its day has grown by an eighth.
-//! - A day's one run is written anew where another engine named it, since it may not be sorted, and all of a day for a reason of the
-//!   caller's.
+//! - A past day's one run is written anew where another engine named it, since it may not be sorted; and all of a past
+//!   day where a file says nothing of its rows, or for a reason of the caller's.
 //!
 //! A merge reads all its runs at once, so how many it takes is bounded by memory; where they do not fit, the smallest are
 //! merged first.
@@ -53,6 +53,8 @@ pub(super) fn choose(runs: &[Run], is_over: bool, bounds: Bounds, is_stale: impl
     let mut runs: Vec<&Run> = runs.iter().collect();
     runs.sort_by_key(|run| (rows_of(run), run.bytes));
     let is_foreign = |run: &Run| run.files.iter().any(|file| !FileName::parse(&file.path).is_own);
+    // Without a count of rows there are no statistics either: every query opens it.
+    let is_stale = |run: &Run| is_stale(run) || run.rows().is_none();
     if let ([only], true) = (runs.as_slice(), is_over) {
         return if is_foreign(only) || is_stale(only) { vec![(*only).clone()] } else { Vec::new() };
     }

@@ -67,6 +67,10 @@ use super::span_match::SpanOfLog;
 use description::Description;
 pub(super) use epoch::ExtractPlanner;
 pub(super) use json::JsonOperatorPlanner;
+pub use sample::is_sampled;
+
+/// The name of `sample`.
+pub(super) const SAMPLE: &str = sample::DESCRIPTION.name;
 
 /// The functions that users call, in the order in which they are documented.
 const DESCRIPTIONS: &[&Description] = &[

@@ -58,6 +58,11 @@ fn randomness(trace_id: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()
 }
 
+/// What `sample(trace_id, probability)` says of one id; `None` for one that is no hex, or for what is no share.
+pub fn is_sampled(trace_id: &str, probability: f64) -> Option<bool> {
+    Some(randomness(trace_id)? >= threshold(probability)?)
+}
+
 impl ScalarUDFImpl for Sample {
     fn name(&self) -> &'static str {
         DESCRIPTION.name

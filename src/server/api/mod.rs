@@ -6,6 +6,7 @@
 //! POST /v1/sql/cancel --> cancel.rs --> QueryService::cancel
 //! GET /v1/traces/{id} --> trace/
 //! POST /v1/import --> import.rs: a file, as the verb does it
+//! POST /v1/erase/{plan,apply,lift}, GET /v1/erase --> erase.rs
 //! ```
 //! Each path says which role it needs (`routes.rs`). Without credentials it serves local programs and local pages alone,
 //! with them no page but its own (`local_only.rs`). There is no CORS.
@@ -16,6 +17,7 @@ mod cancel;
 mod coding;
 mod config;
 mod cross_site;
+mod erase;
 mod flush;
 mod health;
 mod import;

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use super::cancel::{cancel, running};
 use super::config::configuration;
 use super::cross_site::refuse_cross_site;
+use super::erase;
 use super::flush::flush;
 use super::health::{healthz, metrics, readyz};
 use super::import::import;
@@ -26,6 +27,7 @@ use crate::auth::Role;
 use crate::error::Error;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
+use crate::maintenance::EraseSettings;
 use crate::server::authenticate::{Gate, challenge};
 use crate::server::jaeger;
 use crate::server::life::Life;
@@ -50,6 +52,9 @@ pub(super) struct Api {
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
     pub(super) importing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) erase: Option<EraseSettings>,
+    /// Held by the erasure that is under way.
+    pub(super) erasing: tokio::sync::Mutex<()>,
     pub(super) config: serde_json::Value,
 }
 
@@ -73,13 +78,19 @@ pub(in crate::server) fn routes(
         .route("/v1/tables", get(tables))
         .route("/v1/tables/{name}/schema", get(schema))
         .route("/v1/traces/{id}", get(trace));
+    let maintain = Router::new()
+        .route("/v1/flush", post(flush))
+        .route("/v1/erase", get(erase::list))
+        .route("/v1/erase/plan", post(erase::plan))
+        .route("/v1/erase/apply", post(erase::apply))
+        .route("/v1/erase/lift", post(erase::lift));
     let routes = Router::new()
         .route("/", get(index))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .merge(of_role(Role::Query, query))
-        .merge(of_role(Role::Maintain, Router::new().route("/v1/flush", post(flush))))
+        .merge(of_role(Role::Maintain, maintain))
         .merge(of_role(Role::Ingest, Router::new().route("/v1/import", post(import))))
         .merge(of_role(Role::Admin, Router::new().route("/v1/config", get(configuration))))
         .with_state(Arc::new(Api {
@@ -90,6 +101,8 @@ pub(in crate::server) fn routes(
             room,
             import: settings.import.clone(),
             importing: Arc::default(),
+            erase: settings.erase.clone(),
+            erasing: tokio::sync::Mutex::default(),
             config: settings.config.clone(),
         }))
         .merge(gate.role_before(Role::Query, jaeger::routes(traces)))

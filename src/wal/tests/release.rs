@@ -55,6 +55,25 @@ async fn an_idle_log_keeps_no_record() {
 }
 
 #[tokio::test]
+async fn what_was_stored_before_a_turn_over_goes_while_later_records_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let rig = Rig::start(folder.path(), small());
+    rig.store_together(&[1, 2]).await;
+    rig.wal.turn_over().await.unwrap();
+    rig.store_together(&[3]).await;
+    assert_eq!(segments(&rig), 2);
+    rig.wal.release(WalSeq(1)).await.unwrap();
+    assert_eq!(segments(&rig), 2, "record 2 is still to be kept");
+    rig.wal.release(WalSeq(2)).await.unwrap();
+    assert_eq!(segments(&rig), 1);
+    rig.wal.turn_over().await.unwrap();
+    rig.wal.turn_over().await.unwrap();
+    assert_eq!(segments(&rig), 2, "an empty segment is not turned over");
+    rig.wal.close().await.unwrap();
+    assert_eq!(records(folder.path()), [record(3, 3)]);
+}
+
+#[tokio::test]
 async fn sequences_go_on_after_everything_was_released_also_without_a_floor() {
     let folder = tempfile::tempdir().unwrap();
     let rig = Rig::start(folder.path(), small());

@@ -24,7 +24,7 @@ use url::Url;
 
 use super::{DAY, settings};
 use crate::support::fault_run::{self, engine, numbers};
-use crate::support::fault_store::{Fault, FaultStore, Plan};
+use crate::support::fault_store::{Fault, FaultStore, Op, Plan};
 use crate::support::logs::numbered_logs;
 
 const FILES: u64 = 5;
@@ -115,12 +115,12 @@ async fn next_one_finishes(base: &Arc<InMemory>, before: &BTreeSet<String>, case
     data.iter().filter(|path| !live.contains(**path) && !before.contains(**path)).count()
 }
 
-/// How many operations a compaction without faults takes.
-async fn operations(base: &Arc<InMemory>) -> u64 {
+/// The operations of a compaction without faults.
+async fn operations(base: &Arc<InMemory>) -> Vec<Op> {
     let calm = FaultStore::new(Arc::new(base.fork()), Plan::QUIET, 0);
     let reports = compact(&root(Arc::new(calm.clone()))).await.unwrap();
     assert_eq!((reports.len(), reports[0].merges, reports[0].files_after), (1, 1, 1));
-    calm.operations()
+    calm.kinds()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,35 +128,37 @@ async fn each_fault_at_each_operation_leaves_the_state_before_or_after() {
     let base = filled().await;
     let before = paths(&snapshot(&base, Signal::Logs).await);
     let operations = operations(&base).await;
+    // In CI each operation meets one of its faults, by turns; where rounds are asked for, all of them.
+    let by_turns = std::env::var("TELESTRATA_RACE_ROUNDS").is_err();
     let (mut dealt, mut merged, mut orphans) = (0, 0, 0);
-    for operation in 1..=operations {
-        for fault in FAULTS {
+    for (number, op) in (1..).zip(&operations) {
+        let possible: Vec<Fault> = FAULTS.into_iter().filter(|fault| op.can_have(*fault)).collect();
+        let turn = possible[number as usize % possible.len()];
+        for fault in possible.into_iter().filter(|fault| !by_turns || *fault == turn || *op == Op::ConditionalPut) {
             let base = Arc::new(base.fork());
-            let faults = FaultStore::new(base.clone(), PLAN, operation);
-            faults.script_nth(operation, fault);
+            let faults = FaultStore::new(base.clone(), PLAN, number);
+            faults.script_nth(number, fault);
             let outcome = compact(&root(Arc::new(faults.clone()))).await;
             faults.settle().await;
-            if !faults.script_is_done() {
-                continue;
-            }
-            let case = format!("{fault:?} at operation {operation} of {operations}: {outcome:?}");
+            let case = format!("{fault:?} at operation {number}, {op:?}: {outcome:?}");
             let is_merged = is_merged(&base, &before, &case).await;
             let said = outcome.as_ref().is_ok_and(|reports| reports.iter().any(|report| report.merges > 0));
             assert!(is_merged || !said, "{case}: it said that it had merged");
-            dealt += 1;
+            dealt += usize::from(faults.script_is_done());
             merged += usize::from(is_merged);
             orphans += next_one_finishes(&base, &before, &case).await;
         }
     }
+    let operations = operations.len();
     println!("{operations} operations, {dealt} faults, {merged} merged all the same, {orphans} orphans");
-    assert!(dealt as u64 > operations && merged > 0 && merged < dealt, "{dealt} faults, {merged} merged");
+    assert!(dealt >= operations / 2 && merged > 0 && merged < dealt, "{dealt} faults, {merged} merged");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_dies_at_any_operation_leaves_the_state_before_or_after() {
     let base = filled().await;
     let before = paths(&snapshot(&base, Signal::Logs).await);
-    let operations = operations(&base).await;
+    let operations = operations(&base).await.len() as u64;
     let (mut merged, mut orphans) = (0, 0);
     for operation in 1..operations {
         let base = Arc::new(base.fork());

@@ -12,6 +12,9 @@ use crate::support::logs::numbered_logs;
 use crate::support::s3::S3;
 use crate::support::server::Home;
 
+/// What is to be killed has to be left to do.
+const CONFIG: &str = "[maintenance]\nenabled = false\n";
+
 const FILES: u64 = 4;
 const ROWS: u64 = 50;
 
@@ -33,8 +36,8 @@ async fn kill_9_of_compactions_loses_and_doubles_nothing(#[case] in_a_bucket: bo
     let mut random = StdRng::seed_from_u64(seed);
     let s3 = if in_a_bucket { Some(S3::start().await) } else { None };
     let home = match &s3 {
-        Some(s3) => Home::with_lake_at("", &s3.lake("killed"), &s3.env()),
-        None => Home::new(""),
+        Some(s3) => Home::with_lake_at(CONFIG, &s3.lake("killed"), &s3.env()),
+        None => Home::new(CONFIG),
     };
     let (mut sent, mut killed) = (0, 0);
     // The first compaction is left alone, and tells how long one takes.

@@ -137,7 +137,12 @@ impl FaultStore {
 
     /// Operations so far.
     pub fn operations(&self) -> u64 {
-        self.shared.dealer().operations()
+        self.shared.dealer().operations().len() as u64
+    }
+
+    /// The kind of each.
+    pub fn kinds(&self) -> Vec<Op> {
+        self.shared.dealer().operations().to_vec()
     }
 
     /// Multipart uploads that were begun and neither completed nor aborted, which a cloud store bills.
@@ -232,7 +237,7 @@ impl Shared {
 
     fn is_dead(&self) -> bool {
         let last = self.last.load(Ordering::Acquire);
-        last < u64::MAX && self.dealer().operations() > last
+        last < u64::MAX && self.dealer().operations().len() as u64 > last
     }
 }
 

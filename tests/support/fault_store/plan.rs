@@ -126,6 +126,10 @@ impl Plan {
 }
 
 impl Op {
+    pub fn can_have(self, fault: Fault) -> bool {
+        fault == Fault::Stalled || self.faults().contains(&fault)
+    }
+
     /// What can go wrong with it.
     const fn faults(self) -> &'static [Fault] {
         use Fault::{
@@ -171,7 +175,7 @@ pub struct Dealer {
     files: HashMap<String, u64>,
     scripted: Vec<Scripted>,
     injected: BTreeMap<(Op, Fault), u64>,
-    operations: u64,
+    operations: Vec<Op>,
     log: Vec<String>,
 }
 
@@ -185,7 +189,7 @@ impl Dealer {
     }
 
     pub fn deal(&mut self, seed: u64, plan: &Plan, op: Op, path: &Path) -> Fate {
-        self.operations += 1;
+        self.operations.push(op);
         let name = self.name(path);
         let count = self.counts.entry((op, name.clone())).or_default();
         *count += 1;
@@ -193,9 +197,8 @@ impl Dealer {
         let mut random = StdRng::seed_from_u64(xxh3_64_with_seed(key.as_bytes(), seed));
         let mut within = |longest: Duration| longest.mul_f64(random.random::<f64>());
         let (stall, delay) = (within(plan.longest), within(plan.longest));
-        let operation = self.operations;
-        let can_have = |fault: Fault| fault == Fault::Stalled || op.faults().contains(&fault);
-        let nth = self.nth.take_if(|(number, fault)| *number == operation && can_have(*fault)).map(|(_, fault)| fault);
+        let operation = self.operations.len() as u64;
+        let nth = self.nth.take_if(|(number, fault)| *number == operation && op.can_have(*fault)).map(|(_, fault)| fault);
         let stalled = nth == Some(Fault::Stalled) || random.random_bool(plan.chance(op, Fault::Stalled));
         let drawn = random.random::<f64>();
         let mut below = 0.0;
@@ -213,8 +216,9 @@ impl Dealer {
         Fate { fault, stall: if stalled { stall } else { Duration::ZERO }, delay, random }
     }
 
-    pub const fn operations(&self) -> u64 {
-        self.operations
+    /// All so far.
+    pub fn operations(&self) -> &[Op] {
+        &self.operations
     }
 
     pub const fn injected(&self) -> &BTreeMap<(Op, Fault), u64> {
@@ -251,7 +255,7 @@ impl Dealer {
 
 impl fmt::Display for Dealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} operations", self.operations)?;
+        write!(f, "{} operations", self.operations.len())?;
         for ((op, fault), count) in &self.injected {
             write!(f, ", {op:?} {fault:?} {count}")?;
         }
