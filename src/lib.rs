@@ -31,6 +31,7 @@ pub mod export;
 pub mod import;
 pub mod ingest;
 pub mod lake;
+pub mod ledger;
 pub mod maintenance;
 pub mod metrics;
 pub mod model;

@@ -21,7 +21,7 @@ mod users;
 
 pub use principal::Principal;
 pub use role::{Role, Roles};
-pub(crate) use secret::random;
 pub use scram::{ScramError, ScramVerifier};
+pub(crate) use secret::random;
 pub use token::{NewToken, TokenHash, TokenHashError};
 pub use users::{ScramLogin, Token, User, Users, check_name};

@@ -16,9 +16,7 @@ use super::user::user_name;
 use crate::config::Config;
 use crate::erasure::{ErasureLog, SecretValue, StandingErasure};
 use crate::error::{Error, Result};
-use crate::maintenance::{
-    EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline, Progress,
-};
+use crate::maintenance::{EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline, Progress};
 use crate::model::signal::Signal;
 use crate::query::RowFilters;
 
@@ -177,10 +175,9 @@ impl Asked {
                 };
                 EraseWhat::Attribute { key, value: SecretValue::new(value), also_body: self.also_body }
             }
-            (None, Some(condition)) => EraseWhat::Where {
-                condition: SecretValue::new(condition.clone()),
-                table: self.table.map(Signal::from),
-            },
+            (None, Some(condition)) => {
+                EraseWhat::Where { condition: SecretValue::new(condition.clone()), table: self.table.map(Signal::from) }
+            }
             (None, None) => return Err(Error::config("say what is to be erased: --attribute or --where")),
         };
         let scope = match self.scope {

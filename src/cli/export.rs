@@ -22,7 +22,8 @@ use super::deliver::{Delivered, Deliveries};
 use super::query_text::query_text;
 use super::say::say;
 use super::serve::stop_signals;
-use super::target::{LocalLake, Server, Target, TargetArgs};
+use super::target::ReadArgs;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::export::{FileCompression, Output, Report, Request, ToOtlp};
 use crate::model::signal::Signal;
@@ -33,7 +34,7 @@ use crate::query::{QueryStream, error_in_condition, filtered_table};
 #[derive(Debug, Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    target: TargetArgs,
+    target: ReadArgs,
 
     /// The query; `-` reads it from standard input. For OTLP: `select * from spans where ...`
     #[arg(required_unless_present_any = ["file", "table"])]
@@ -219,17 +220,13 @@ impl Export {
             Some(table) => filtered_table(table, self.condition.as_deref())?,
             None => query_text(self.query.as_deref(), self.file.as_deref())?,
         };
-        let target = match &self.target.connect {
-            Some(url) => Target::Server(Server::new(url)?),
-            None => {
-                let mut config = self.target.lake.load()?;
-                // These limits are for questions; an export takes as long as there are rows, and whoever takes them.
-                config.query.max_time = Duration::MAX;
-                config.query.max_rows = None;
-                config.query.max_scan_bytes = None;
-                Target::Lake(Box::new(LocalLake::new(&config)?))
-            }
+        // These limits are for questions; an export takes as long as there are rows, and whoever takes them.
+        let without_limits = |config: &mut Config| {
+            config.query.max_time = Duration::MAX;
+            config.query.max_rows = None;
+            config.query.max_scan_bytes = None;
         };
+        let target = self.target.open_with(without_limits).await?;
         let rows = target.query(&sql).await;
         if table.is_some() { rows.map_err(error_in_condition) } else { rows }
     }

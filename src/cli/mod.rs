@@ -20,14 +20,17 @@ mod man;
 mod prompt;
 mod query_text;
 mod render;
+mod retention;
 mod rows;
 mod say;
 mod serve;
+mod snapshot;
 mod sql;
 mod tables;
 mod target;
 mod trace;
 mod user;
+mod vacuum;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -70,6 +73,12 @@ enum Verb {
     Compact(compact::Compact),
     /// Erase rows that a person wants gone, and keep them out
     Erase(erase::Erase),
+    /// Remove files that no version of a table needs any more
+    Vacuum(vacuum::Vacuum),
+    /// Name a moment of the lake, and keep it openable
+    Snapshot(snapshot::Snapshot),
+    /// Let go of what is past its age, by the rules of the configuration
+    Retention(retention::Retention),
     /// Hold lake, write-ahead log and configuration against each other; repairs nothing
     Check(check::Check),
     /// Show the configuration
@@ -104,6 +113,9 @@ pub fn main() -> ExitCode {
             Verb::Tables(verb) => verb.run().await,
             Verb::Compact(verb) => verb.run().await,
             Verb::Erase(verb) => verb.run().await,
+            Verb::Vacuum(verb) => verb.run().await,
+            Verb::Snapshot(verb) => verb.run().await,
+            Verb::Retention(verb) => verb.run().await,
             Verb::Check(verb) => verb.run().await,
             Verb::Config(verb) => verb.run(),
             Verb::Completions(verb) => verb.run(),

@@ -11,14 +11,14 @@ use super::prompt;
 use super::query_text::query_text;
 use super::render::{Layout, rows_line};
 use super::rows::{OutputFormat, RowWriter};
-use super::target::{Target, TargetArgs};
+use super::target::{ReadArgs, Target};
 use crate::error::{Error, Position, Result};
 use crate::query::QueryStream;
 
 #[derive(Debug, Args)]
 pub(super) struct Sql {
     #[command(flatten)]
-    target: TargetArgs,
+    target: ReadArgs,
 
     /// The query; `-` reads it from standard input; without one, a prompt on a terminal
     query: Option<String>,

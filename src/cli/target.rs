@@ -13,7 +13,7 @@ use super::credentials;
 use crate::buffer::TableState;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, TableSnapshot, live_writers};
+use crate::lake::{LakeRoot, LakeTable, NamedSnapshot, NamedSnapshots, TableSnapshot, live_writers};
 use crate::model::promoted::{Promoted, default_promoted};
 use crate::model::signal::Signal;
 use crate::query::{Pinned, QueryEngine, QueryStream, Question, Supervision};
@@ -30,6 +30,17 @@ pub(crate) struct TargetArgs {
     pub(crate) connect: Option<String>,
 }
 
+/// A lake, now or as a named snapshot has it, or a server.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ReadArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+
+    /// Ask the lake as it was when this snapshot was made (telestrata snapshot list)
+    #[arg(long, value_name = "NAME", conflicts_with = "connect")]
+    pub(crate) snapshot: Option<String>,
+}
+
 /// What is asked.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -44,6 +55,8 @@ pub(crate) enum Target {
 pub(crate) struct LocalLake {
     root: LakeRoot,
     engine: QueryEngine,
+    /// The versions to open; `None` for the newest.
+    snapshot: Option<NamedSnapshot>,
     /// What was opened so far; `None` for a table that is not there.
     opened: Mutex<HashMap<Signal, Option<Opened>>>,
     /// Set once it was said who writes the lake.
@@ -70,13 +83,24 @@ pub(crate) struct Server {
     client: reqwest::Client,
 }
 
-impl TargetArgs {
+impl ReadArgs {
     /// Opens what the flags name.
     pub(crate) async fn open(&self) -> Result<Target> {
-        match &self.connect {
-            Some(url) => Ok(Target::Server(Server::new(url)?)),
-            None => Ok(Target::Lake(Box::new(LocalLake::new(&self.lake.load()?)?))),
+        self.open_with(|_| {}).await
+    }
+
+    /// The same; of a lake, with a configuration that was changed.
+    pub(crate) async fn open_with(&self, change: impl FnOnce(&mut Config)) -> Result<Target> {
+        if let Some(url) = &self.target.connect {
+            return Ok(Target::Server(Server::new(url)?));
         }
+        let mut config = self.target.lake.load()?;
+        change(&mut config);
+        let mut lake = LocalLake::new(&config)?;
+        if let Some(name) = &self.snapshot {
+            lake.snapshot = Some(NamedSnapshots::new(&config.lake)?.get(name).await?);
+        }
+        Ok(Target::Lake(Box::new(lake)))
     }
 }
 
@@ -91,7 +115,7 @@ impl LocalLake {
             Arc::clone(&config.views),
             tokio::runtime::Handle::current(),
         )?;
-        Ok(Self { root, engine, opened: Mutex::default(), told: OnceCell::new() })
+        Ok(Self { root, engine, snapshot: None, opened: Mutex::default(), told: OnceCell::new() })
     }
 
     /// The tables of these signals that are there, each as it was when it was first opened, or last refreshed.
@@ -106,7 +130,13 @@ impl LocalLake {
         let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
         let loaded = futures::future::try_join_all(missing.map(|signal| async move {
             let table = LakeTable::new(&self.root, signal)?;
-            let snapshot = table.load().await?;
+            let snapshot = match &self.snapshot {
+                None => table.load().await?,
+                Some(named) => match named.tables.get(signal.table()) {
+                    Some(version) => Some(table.load_at(*version).await?),
+                    None => None,
+                },
+            };
             Ok::<_, Error>((signal, snapshot.map(|snapshot| Opened::at(table, snapshot))))
         }));
         opened.extend(loaded.await?);
@@ -148,6 +178,9 @@ impl LocalLake {
 
     /// Brings what is open up to the newest versions.
     async fn refresh(&self) -> Result<()> {
+        if self.snapshot.is_some() {
+            return Ok(());
+        }
         let mut opened = self.opened.lock().await;
         // What was not there is looked for again when it is needed.
         opened.retain(|_, opened| opened.is_some());
@@ -301,7 +334,10 @@ impl Target {
     /// What is asked, for people.
     pub(crate) fn display(&self) -> String {
         match self {
-            Self::Lake(lake) => format!("the lake at {}", lake.root.display()),
+            Self::Lake(lake) => match &lake.snapshot {
+                Some(named) => format!("snapshot `{}` of the lake at {}", named.name, lake.root.display()),
+                None => format!("the lake at {}", lake.root.display()),
+            },
             Self::Server(server) => format!("the server at {}", server.url),
         }
     }

@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::Done;
 use super::say::say;
-use super::target::TargetArgs;
+use super::target::ReadArgs;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::ids::TraceId;
 
@@ -26,7 +26,7 @@ const DEEPEST: usize = 100;
 #[derive(Debug, Args)]
 pub(super) struct Trace {
     #[command(flatten)]
-    target: TargetArgs,
+    target: ReadArgs,
 
     /// The trace's id, in any spelling: upper or lower case, with or without dashes or 0x
     trace_id: String,

@@ -51,6 +51,8 @@ fn effective(key: &str, layers: &Layers, config: &Config) -> Value {
         "maintenance.cpu_threads" => json!(config.maintenance.cpu_threads),
         "maintenance.io_bytes_per_second" => limit(config.maintenance.io_bytes_per_second.map(NonZeroU64::get)),
         "maintenance.interval" => duration(config.maintenance.interval),
+        "maintenance.log_retention" => duration(config.housekeeping.log_retention),
+        "vacuum.grace" => duration(config.housekeeping.grace),
         "query.max_memory" => json!(config.query.max_memory),
         "query.max_time" => duration(config.query.max_time),
         "query.max_rows" => limit(config.query.max_rows),

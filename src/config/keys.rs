@@ -72,6 +72,16 @@ pub const KEYS: &[Key] = &[
         "exact: of spans that are equal but for when and by which way they came, compaction keeps one",
     ),
     key("compaction.dedup_logs", r#""off""#, "exact: the same of logs; genuine twins, which have no identity, go too"),
+    key(
+        "maintenance.log_retention",
+        r#""30d""#,
+        "how long a table's commits are kept, and with them its versions for whoever asks for an earlier one",
+    ),
+    key(
+        "vacuum.grace",
+        r#""24h""#,
+        "how long files stay that no version needs any more, for whoever still reads or is about to commit them",
+    ),
     key("query.max_memory", "", "bytes of all running queries together; default: half of memory_limit"),
     key("query.max_time", r#""5m""#, "longest time of one query"),
     key("query.views", "", "folder of .sql files, each a view or macro beside the program's own"),

@@ -21,8 +21,8 @@ use crate::auth::Users;
 use crate::erasure::Held;
 use crate::error::{Error, Result};
 use crate::ingest::IngestSettings;
-use crate::lake::{CloudAccess, LakeRoot};
-use crate::maintenance::{CompactionSettings, MaintenanceSettings, RetentionRules};
+use crate::lake::{CloudAccess, LakeRoot, longest_commit};
+use crate::maintenance::{CompactionSettings, HousekeepingSettings, MaintenanceSettings, RetentionRules};
 use crate::model::contract::columns;
 use crate::model::promoted::{AttributeMap, Promoted, PromotedType, Source, default_promoted};
 use crate::model::signal::Signal;
@@ -41,6 +41,9 @@ const SMALL_FILES_SHARE: usize = 32;
 
 /// The part of the memory limit that one merge of files may take.
 const COMPACTION_SHARE: usize = 8;
+
+/// The longest until a server has seen another's commit.
+const STALENESS: Duration = Duration::from_secs(10);
 
 /// The value of a limit that is none.
 pub(super) const UNLIMITED: &str = "unlimited";
@@ -138,6 +141,8 @@ pub struct Config {
     pub maintenance: MaintenanceSettings,
     /// What goes with age, and what is held.
     pub retention: Arc<RetentionRules>,
+    /// How long what is no longer needed stays.
+    pub housekeeping: HousekeepingSettings,
     /// How requests are taken.
     pub ingest: IngestSettings,
     /// All of it for people and programs to read, with where each value came from; no secrets.
@@ -151,7 +156,9 @@ impl Config {
     /// `Config`, naming the key, its value and where it came from.
     pub fn from_layers(layers: &Layers) -> Result<Self> {
         let reader = Reader { layers };
+        let housekeeping = housekeeping(&reader)?;
         let lake = LakeRoot::parse(&reader.parse::<String>("lake")?, &cloud_access(&reader)?)?;
+        let lake = lake.with_grace(housekeeping.grace);
         let memory_limit = match reader.optional("memory_limit")? {
             Some(bytes) => bytes,
             None => machine_memory() / 2,
@@ -236,6 +243,7 @@ impl Config {
             compaction,
             maintenance: maintenance(&reader)?,
             retention: Arc::new(retention),
+            housekeeping,
             ingest,
             described: serde_json::Value::Null,
         };
@@ -272,6 +280,25 @@ fn views(reader: &Reader<'_>) -> Result<SqlObjects> {
         Some(folder) => built_in.with_folder(Path::new(&folder)),
         None => Ok(built_in),
     }
+}
+
+fn housekeeping(reader: &Reader<'_>) -> Result<HousekeepingSettings> {
+    let grace = reader.duration("vacuum.grace")?;
+    let least =
+        reader.duration("query.max_time")? + STALENESS + 2 * longest_commit(reader.duration("store.retry_time")?);
+    if grace < least {
+        let least = humantime::format_duration(Duration::from_secs(least.as_secs() + 1));
+        let why = format!(
+            "must be at least {least}: the longest query (query.max_time), what servers lag behind one another, and \
+             twice the longest try of a commit (store.retry_time)"
+        );
+        return Err(reader.wrong("vacuum.grace", &why));
+    }
+    let log_retention = reader.duration("maintenance.log_retention")?;
+    if log_retention < grace {
+        return Err(reader.wrong("maintenance.log_retention", "must be at least vacuum.grace"));
+    }
+    Ok(HousekeepingSettings { grace, log_retention })
 }
 
 fn tls(reader: &Reader<'_>) -> Result<Option<TlsFiles>> {
@@ -464,6 +491,9 @@ mod tests {
     #[case("flushh = 1", "flushh")]
     #[case("[flush]\nage = \"soon\"", "flush.age")]
     #[case("http = \"everywhere\"", "http")]
+    #[case("[vacuum]\ngrace = \"10m\"", "vacuum.grace")]
+    #[case("[query]\nmax_time = \"24h\"", "vacuum.grace")]
+    #[case("[maintenance]\nlog_retention = \"2h\"", "maintenance.log_retention")]
     #[case("[store]\nendpoint = \"minio:9000\"", "store.endpoint")]
     #[case("[store]\nmax_requests = 0", "store.max_requests")]
     #[case("memory_limit = \"1 KB\"", "memory_limit")]

@@ -199,7 +199,8 @@ impl ErasureLog {
         }
         // Nothing needs the hash any more. Left behind by a failure, it is as harmless as before.
         let scrubbed = Entry { hash: None, ..lifted.clone() };
-        let failed = |error| Error::unavailable(format!("the hash of erasure {id} is not taken out")).with_source(error);
+        let failed =
+            |error| Error::unavailable(format!("the hash of erasure {id} is not taken out")).with_source(error);
         self.store.put(&path(id), json(&scrubbed)?.into()).await.map(|_| ()).map_err(failed)
     }
 

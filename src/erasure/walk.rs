@@ -44,8 +44,7 @@ fn find(array: &ArrayRef, name: &str, finder: &mut dyn Finder, hit: &mut dyn FnM
     match array.data_type() {
         DataType::Map(..) => {
             let map = array.as_map();
-            let (Some(keys), Some(values)) =
-                (map.keys().as_string_opt::<i32>(), map.values().as_string_opt::<i32>())
+            let (Some(keys), Some(values)) = (map.keys().as_string_opt::<i32>(), map.values().as_string_opt::<i32>())
             else {
                 return;
             };
@@ -126,7 +125,8 @@ mod tests {
             span.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             span
         };
-        let event = |name: &str, value: &str| json!({ "timeUnixNano": "1", "name": name, "attributes": attributes(value) });
+        let event =
+            |name: &str, value: &str| json!({ "timeUnixNano": "1", "name": name, "attributes": attributes(value) });
         let link = |value: &str| json!({ "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331", "attributes": attributes(value) });
         let spans = vec![
             span(1, json!({ "events": [event("e", "u1"), event("e", "u2")] })),
@@ -137,7 +137,8 @@ mod tests {
             span(6, json!({ "attributes": attributes("u420"), "statusMessage": "u42" })),
         ];
         let body = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] }).to_string();
-        let meta = RequestMeta { ingest_time: i64::MAX / 2, latest_time: i64::MAX / 2, source: "test", principal: None };
+        let meta =
+            RequestMeta { ingest_time: i64::MAX / 2, latest_time: i64::MAX / 2, source: "test", principal: None };
         decode(Signal::Spans, Encoding::Json, body.as_bytes(), &meta).unwrap().batch
     }
 

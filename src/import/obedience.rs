@@ -107,7 +107,8 @@ impl Staging {
         let sifted = tokio::task::spawn_blocking(move || {
             batches.into_iter().map(|batch| shared.erasures.sift(&set, signal, batch)).collect::<Result<Vec<_>>>()
         });
-        let sifted = sifted.await.map_err(|error| Error::internal("a thread of the import died").with_source(error))??;
+        let sifted =
+            sifted.await.map_err(|error| Error::internal("a thread of the import died").with_source(error))??;
         let erased = sifted.iter().map(|sifted| sifted.erased as u64).sum();
         Ok((sifted.into_iter().map(|sifted| sifted.batch).filter(|batch| batch.num_rows() > 0).collect(), erased))
     }

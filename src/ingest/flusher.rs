@@ -2,7 +2,9 @@
 //!
 //! Guarantee (invariants 2 and 4): a table's flushes commit in order; each carries the txn that says up to which
 //! record everything is in; hot rows leave in the swap that brings the commit. A flush whose commit did not go
-//! through is tried again with the same files and the same txn, before any later one.
+//! through is tried again with the same files and the same txn, before any later one; files that have waited for
+//! longer than half of vacuum's grace are given up, once it is certain that no commit of them is or will be in, and their
+//! rows are written anew.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::buffer::BufferedTable;
 use crate::erasure::{ErasureSet, StandingErasures};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{AppendTxn, DataFile, TableSnapshot, write_sorted};
+use crate::lake::{AppendTxn, DataFile, TableSnapshot, remove_staged, write_sorted};
 use crate::metrics::Metrics;
 use crate::wal::WalSeq;
 
@@ -45,6 +47,8 @@ pub(super) struct Flusher {
     wake: Notify,
     hurried: AtomicBool,
     broken: AtomicBool,
+    /// Told of each flush.
+    committed: Notify,
     /// Held through a flush, so that flushes are in order; holds one whose commit is not known to be in.
     unfinished: Mutex<Option<Unfinished>>,
 }
@@ -83,6 +87,7 @@ impl Flusher {
             wake: Notify::new(),
             hurried: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            committed: Notify::new(),
             unfinished: Mutex::new(None),
         }
     }
@@ -135,7 +140,6 @@ impl Flusher {
         let mut unfinished = self.unfinished.lock().await;
         self.commit(&mut unfinished).await?;
         let Some(cut) = self.table.cut() else { return Ok(()) };
-        let before = cut.base.version();
         let started = Instant::now();
         let lake = self.table.lake();
         let signal = lake.signal();
@@ -147,11 +151,7 @@ impl Flusher {
         self.commit(&mut unfinished).await?;
         drop(unfinished);
         self.metrics.flush_seconds.get_or_create(&signal.into()).observe(started.elapsed().as_secs_f64());
-        let snapshot = self.table.pin().snapshot.clone();
-        // A checkpoint speeds up opening; without one the table is as right as with it.
-        if let Err(error) = lake.checkpoint_if_due(before, &snapshot).await {
-            tracing::warn!(table = %signal, %error, "no checkpoint was written");
-        }
+        self.committed.notify_one();
         Ok(())
     }
 
@@ -182,13 +182,43 @@ impl Flusher {
         self.unfinished.lock().await.as_ref().is_none_or(|work| work.erasures >= erasures)
     }
 
-    /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in.
+    /// Writes checkpoints as they become due, beside the flushes; never ends.
+    pub(super) async fn keep_checkpoints(&self) {
+        let mut before = self.table.pin().snapshot.version();
+        loop {
+            self.committed.notified().await;
+            let snapshot = self.table.pin().snapshot.clone();
+            // A checkpoint speeds up opening; without one the table is as right as with it.
+            if let Err(error) = self.table.lake().checkpoint_if_due(before, &snapshot).await {
+                tracing::warn!(table = %self.table.lake().signal(), %error, "no checkpoint was written");
+            }
+            before = snapshot.version();
+        }
+    }
+
+    /// Commits the written files, if there are any. They leave the slot only once the commit is known to be in, or, when
+    /// they have waited too long, known never to be: then the rows are as hot as if they had not been written.
     async fn commit(&self, slot: &mut Option<Unfinished>) -> Result<()> {
         let Some(work) = slot.as_ref() else { return Ok(()) };
         let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
         let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after };
         let started = Instant::now();
-        let snapshot = self.table.lake().append(&work.base, &work.files, &[txn]).await?;
+        let lake = self.table.lake();
+        let snapshot = if lake.is_stale(&work.files) {
+            let (snapshot, is_in) = lake.give_up(&work.base, &txn).await?;
+            if !is_in {
+                tracing::warn!(table = %lake.signal(), "files waited too long for their commit; their rows are written anew");
+                for file in &work.files {
+                    remove_staged(lake.store(), &file.path).await;
+                }
+                self.table.refresh(snapshot);
+                *slot = None;
+                return Ok(());
+            }
+            snapshot
+        } else {
+            lake.append(&work.base, &work.files, &[txn]).await?
+        };
         self.table.install(snapshot, work.last);
         let labels = self.table.lake().signal().into();
         self.metrics.commit_seconds.get_or_create(&labels).observe(started.elapsed().as_secs_f64());

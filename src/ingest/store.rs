@@ -165,6 +165,8 @@ impl Store {
     async fn start_flushers(self: &Arc<Self>) {
         let mut tasks = self.tasks.lock().await;
         for flusher in &self.flushers {
+            let (keeper, cancelled) = (Arc::clone(flusher), self.cancelled.clone());
+            tasks.spawn(async move { _ = cancelled.run_until_cancelled_owned(keeper.keep_checkpoints()).await });
             // Weak: the task must not keep the store alive.
             let (flusher, store) = (Arc::clone(flusher), Arc::downgrade(self));
             let cancelled = self.cancelled.clone();

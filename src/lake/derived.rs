@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use deltalake_core::DeltaTableError;
-use deltalake_core::kernel::{Action, Add, Remove, StructType, new_metadata};
+use deltalake_core::kernel::{Action, Add, Remove, StructType, Transaction, new_metadata};
 use deltalake_core::logstore::LogStoreRef;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
@@ -161,6 +161,20 @@ impl DerivedTable {
         added: &[DerivedFile],
         removed: &[DerivedFile],
     ) -> Result<DerivedSnapshot> {
+        self.commit_as(base, added, removed, None).await
+    }
+
+    /// The same, and says with it how far an application is.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub async fn commit_as(
+        &self,
+        base: &DerivedSnapshot,
+        added: &[DerivedFile],
+        removed: &[DerivedFile],
+        application: Option<(&str, i64)>,
+    ) -> Result<DerivedSnapshot> {
         let now = chrono::Utc::now().timestamp_millis();
         // What replaces other files says again what they said.
         let data_change = removed.is_empty() || added.is_empty();
@@ -193,10 +207,17 @@ impl DerivedTable {
         } else {
             DeltaOperation::Optimize { predicate: None, target_size: 0 }
         };
-        let state = compare_and_swap(&self.log_store, &base.state, actions, operation, Vec::new())
+        let transactions = application.map(|(id, version)| Transaction::new(id, version)).into_iter().collect();
+        let state = compare_and_swap(&self.log_store, &base.state, actions, operation, transactions)
             .await
             .map_err(|error| self.failed("the commit failed", error))?;
         self.snapshot(state)
+    }
+
+    /// How far an application is in this snapshot. May replay the log: not for queries.
+    pub async fn committed(&self, snapshot: &DerivedSnapshot, app_id: &str) -> Result<Option<i64>> {
+        let version = snapshot.state.transaction_version(self.log_store.as_ref(), app_id).await;
+        version.map_err(|error| self.failed("can't be read", error))
     }
 
     /// Writes a checkpoint where a version past `before` is due for one.

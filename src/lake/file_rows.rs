@@ -6,9 +6,9 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, RecordBatch};
+use arrow::array::{ArrayRef, Date32Array, RecordBatch, new_null_array};
 use arrow::compute::cast;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::ObjectStore;
@@ -68,10 +68,10 @@ pub(crate) async fn file_rows(
     file: &LiveFile,
     batch_rows: usize,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    rows_of(store, file, batch_rows, contract_schema(signal)).await
+    file_columns(store, signal, file, batch_rows, |_| true).await
 }
 
-/// Some columns of the rows of a file: those of the contract that `wanted` picks by name.
+/// The same, but columns that are not wanted are not read, and NULL.
 ///
 /// # Errors
 /// As [`file_rows`].
@@ -80,27 +80,16 @@ pub(crate) async fn file_columns(
     signal: Signal,
     file: &LiveFile,
     batch_rows: usize,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<BoxStream<'static, Result<RecordBatch>>> {
-    let schema = contract_schema(signal);
-    let fields: Vec<_> = schema.fields().iter().filter(|field| wanted(field.name())).cloned().collect();
-    rows_of(store, file, batch_rows, Arc::new(Schema::new(fields))).await
-}
-
-/// The columns of `schema`, which are of the contract.
-async fn rows_of(
-    store: &Arc<dyn ObjectStore>,
-    file: &LiveFile,
-    batch_rows: usize,
-    schema: SchemaRef,
+    wanted: impl Fn(&str) -> bool + Send + 'static,
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let path = file.path.clone();
     let day = file.day().ok_or_else(|| damaged(&path, "it has no date"))?;
     let reader = StoreFile::new(store, Path::from(path.as_str()), file.size);
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(|error| unreadable(&path, error))?;
+    let schema = contract_schema(signal);
     let stored = builder.schema().fields().iter().enumerate();
-    let own: Vec<usize> =
-        stored.filter(|(_, field)| schema.index_of(field.name()).is_ok()).map(|(root, _)| root).collect();
+    let own = stored.filter(|(_, field)| schema.index_of(field.name()).is_ok() && wanted(field.name()));
+    let own: Vec<usize> = own.map(|(root, _)| root).collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), own);
     let rows = builder.with_projection(mask).with_batch_size(batch_rows).build();
     let rows = rows.map_err(|error| unreadable(&path, error))?;
@@ -108,15 +97,23 @@ async fn rows_of(
     let batches = AssertUnwindSafe(rows).catch_unwind().map(move |batch| {
         let batch = batch.map_err(|_| damaged(&path, "a page is damaged"))?;
         let batch = batch.map_err(|error| unreadable(&path, error))?;
-        as_contract(&batch, &schema, day).map_err(|what| damaged(&path, &what))
+        as_contract(&batch, &schema, day, &wanted).map_err(|what| damaged(&path, &what))
     });
     Ok(batches.boxed())
 }
 
-fn as_contract(batch: &RecordBatch, schema: &SchemaRef, day: i32) -> Result<RecordBatch, String> {
+fn as_contract(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+    day: i32,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<RecordBatch, String> {
     let column = |field: &arrow::datatypes::FieldRef| -> Result<ArrayRef, String> {
         if field.name() == PARTITION {
             return Ok(Arc::new(Date32Array::from_value(day, batch.num_rows())));
+        }
+        if !wanted(field.name()) {
+            return Ok(new_null_array(field.data_type(), batch.num_rows()));
         }
         let stored = batch.column_by_name(field.name()).ok_or_else(|| format!("it lacks `{}`", field.name()))?;
         cast(stored, field.data_type()).map_err(|error| format!("`{}`: {error}", field.name()))

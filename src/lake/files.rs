@@ -80,6 +80,18 @@ pub struct FileStatistics {
     pub null_count: HashMap<String, Value>,
 }
 
+impl FileStatistics {
+    /// As an `add` action has them.
+    pub(crate) fn to_json(&self) -> Value {
+        serde_json::json!({
+            "numRecords": self.num_records,
+            "minValues": self.min_values,
+            "maxValues": self.max_values,
+            "nullCount": self.null_count,
+        })
+    }
+}
+
 /// Every live file of one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct LiveFiles {
@@ -116,6 +128,11 @@ impl LiveFiles {
             }));
         }
         Ok(Self { files })
+    }
+
+    /// Some of these files.
+    pub(crate) fn only(&self, wanted: impl Fn(&LiveFile) -> bool) -> Self {
+        Self { files: self.files.iter().filter(|file| wanted(file)).cloned().collect() }
     }
 
     /// These files and some that a commit of ours has just added.

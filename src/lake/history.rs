@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::table::LakeTable;
 use crate::error::{Error, ErrorKind, Result};
 
+/// What a commit of maintenance says of itself, in `commitInfo`.
+pub(crate) const LEDGER_ENTRY: &str = "telestrata";
+
 /// One commit.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableCommit {
@@ -37,6 +40,16 @@ pub struct TableCommit {
     pub data_change: bool,
     /// Whose work is in, up to which sequence.
     pub transactions: Vec<(String, i64)>,
+    /// The work of maintenance that it is of: `compaction`, `retention`, `erasure`; `None` for any other commit.
+    pub job: Option<String>,
+    /// One call of that work, over all its commits.
+    pub run: Option<String>,
+    /// Who did it.
+    pub by: Option<String>,
+    /// The rule or request by which rows went.
+    pub rule: Option<String>,
+    /// Why, in a person's words.
+    pub reason: Option<String>,
 }
 
 impl LakeTable {
@@ -152,6 +165,12 @@ impl TableCommit {
         self.operation_parameters = json("operationParameters");
         self.operation_metrics = json("operationMetrics");
         self.engine_info = text("engineInfo").or_else(|| text("clientVersion"));
+        let entry = |key: &str| info.get(LEDGER_ENTRY)?.get(key)?.as_str().map(str::to_owned);
+        self.job = entry("job");
+        self.run = entry("run");
+        self.by = entry("by");
+        self.rule = entry("rule");
+        self.reason = entry("reason");
     }
 }
 
@@ -182,8 +201,17 @@ mod tests {
             bytes_removed: Some(7),
             data_change: true,
             transactions: vec![("writer/x".into(), 9)],
+            ..TableCommit::default()
         };
         assert_eq!(parse(2, 1, text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_commit_of_maintenance_says_who_and_why() {
+        let text = br#"{"commitInfo":{"operation":"DELETE","telestrata":{"job":"erasure","run":"r","by":"ann","reason":"asked"}}}"#;
+        let commit = parse(3, 77, text).unwrap();
+        let said = [&commit.job, &commit.run, &commit.by, &commit.rule, &commit.reason].map(|one| one.as_deref());
+        assert_eq!(said, [Some("erasure"), Some("r"), Some("ann"), None, Some("asked")]);
     }
 
     #[test]

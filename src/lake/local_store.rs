@@ -18,6 +18,7 @@ use std::io::{self, ErrorKind, Write};
 use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -107,6 +108,8 @@ impl ObjectStore for DurableLocalStore {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        // A local copy is a hard link, and as old as its source: vacuum would take it for a leftover. So both are new.
+        self.touch(from).await?;
         self.inner.copy_opts(from, to, options).await?;
         self.sync_entry(to).await
     }
@@ -118,6 +121,19 @@ impl ObjectStore for DurableLocalStore {
 }
 
 impl DurableLocalStore {
+    /// Makes a file look as if it had just been written.
+    async fn touch(&self, location: &Path) -> Result<()> {
+        let path = self.inner.path_to_filesystem(location)?;
+        blocking(move || {
+            let touched = File::options().write(true).open(&path);
+            touched.and_then(|file| file.set_modified(SystemTime::now())).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: error.into() },
+                _ => generic(error),
+            })
+        })
+        .await
+    }
+
     /// The folder of a listing, where that is a Delta log.
     fn log_folder(&self, prefix: Option<&Path>) -> Result<Option<PathBuf>> {
         let log = prefix.filter(|prefix| prefix.filename() == Some(LOG_FOLDER));
@@ -297,6 +313,20 @@ mod tests {
         BROKEN.store(false, Ordering::Relaxed);
         assert_eq!(store.list_with_delimiter(Some(&log)).await.unwrap().objects.len(), 1);
         assert_eq!(store.list_with_offset(Some(&log), &log).try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_copy_is_as_new_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DurableLocalStore::default();
+        let (old, new) = (location(&folder, "old"), location(&folder, "new"));
+        store.put(&old, "rows".into()).await.unwrap();
+        let past = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+        fs::File::options().write(true).open(folder.path().join("old")).unwrap().set_modified(past).unwrap();
+        let before = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
+        store.copy(&old, &new).await.unwrap();
+        assert!(store.head(&new).await.unwrap().last_modified > before);
+        assert!(matches!(store.copy(&location(&folder, "none"), &new).await, Err(Error::NotFound { .. })));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::path::{Component, Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::path::Path;
@@ -27,7 +28,11 @@ pub struct LakeRoot {
     requests: StoreRequests,
     /// How an object store is reached; `None` for a folder, and for a store of one's own.
     access: Option<CloudAccess>,
+    grace: Duration,
 }
+
+/// The grace of a lake that is given no other.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 impl LakeRoot {
     /// Parses a folder (`./telemetry`) or a URL (`file:///srv/telemetry`, `s3://bucket/prefix`, `gs://…`, `az://…`).
@@ -58,12 +63,7 @@ impl LakeRoot {
         })?;
         let url = Url::from_directory_path(&absolute)
             .map_err(|()| Error::config(format!("lake root `{}` is no absolute path", absolute.display())))?;
-        Ok(Self {
-            url,
-            store: Arc::new(DurableLocalStore::default()),
-            requests: StoreRequests::default(),
-            access: None,
-        })
+        Ok(Self::of(url, Arc::new(DurableLocalStore::default()), StoreRequests::default(), None))
     }
 
     fn cloud(mut url: Url, access: &CloudAccess) -> Result<Self> {
@@ -83,7 +83,7 @@ impl LakeRoot {
         }
         let requests = StoreRequests::default();
         let store = Self::cloud_client(&url, access, &requests)?;
-        Ok(Self { url, store, requests, access: Some(access.clone()) })
+        Ok(Self::of(url, store, requests, Some(access.clone())))
     }
 
     fn cloud_client(url: &Url, access: &CloudAccess, requests: &StoreRequests) -> Result<Arc<dyn ObjectStore>> {
@@ -94,6 +94,10 @@ impl LakeRoot {
             ))
         })??;
         Ok(Arc::new(WholeReads(Arc::new(store))))
+    }
+
+    fn of(url: Url, store: Arc<dyn ObjectStore>, requests: StoreRequests, access: Option<CloudAccess>) -> Self {
+        Self { url, store, requests, access, grace: GRACE }
     }
 
     /// The same lake for background work, whose bytes pass `throttle`. An object store gets connections of its own for
@@ -113,7 +117,18 @@ impl LakeRoot {
 
     /// The root with a store of one's own behind it: for tests that break things on purpose.
     pub fn with_store(url: Url, store: Arc<dyn ObjectStore>) -> Self {
-        Self { url, store: Arc::new(WholeReads(store)), requests: StoreRequests::default(), access: None }
+        Self::of(url, Arc::new(WholeReads(store)), StoreRequests::default(), None)
+    }
+
+    /// The same with another grace: how long vacuum leaves what no commit names, and what was just removed.
+    #[must_use]
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace, ..self }
+    }
+
+    /// How long vacuum leaves what no commit names; a writer commits nothing that it staged half as long ago.
+    pub const fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// What was asked of an object store; stays at 0 for a local folder.

@@ -25,6 +25,11 @@
 //! file_rows.rs    a file's rows as the contract has them
 //! history.rs      a table's commits, as its log has them
 //! log_state.rs    what a log states, whether or not it holds the contract
+//! log_keeping.rs  checkpoints of a log, and the end of its old commits
+//! table_log.rs    any table as its log and its folder
+//! leftovers.rs    what a killed process leaves in a local folder
+//! staged.rs       how long a file waits for its commit
+//! named_snapshots.rs  names for one moment of the lake
 //! store_file.rs   a stored Parquet file, read by ranges
 //! instant.rs      instants in JSON
 //! readme.rs       the note for people at the lake's root
@@ -38,17 +43,22 @@ mod file_rows;
 mod files;
 mod history;
 pub(crate) mod instant;
+mod leftovers;
 mod local_store;
 mod location;
+mod log_keeping;
 mod log_state;
+mod named_snapshots;
 mod parquet;
 mod readme;
 mod rewrite;
 mod schema;
 mod sort;
+mod staged;
 mod stats;
 mod store_file;
 mod table;
+mod table_log;
 mod throttle;
 mod throttled_store;
 mod upload;
@@ -62,15 +72,21 @@ pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
 pub(crate) use file_rows::{FileFooter, file_columns, file_rows};
 pub(crate) use files::{FLOOR_MICROS, micros};
 pub use files::{FileStatistics, LiveFile, LiveFiles};
+pub(crate) use history::LEDGER_ENTRY;
 pub use history::TableCommit;
+pub use leftovers::{Leftover, leftovers, remove_leftover};
 pub use local_store::DurableLocalStore;
 pub use location::LakeRoot;
+pub use log_keeping::{KeptLog, LogReport};
 pub use log_state::{LogState, contract_properties};
+pub use named_snapshots::{NamedSnapshot, NamedSnapshots};
 pub(crate) use parquet::footer_keys;
 pub(crate) use readme::write_readme;
 pub use rewrite::{Rewrite, Rewritten};
+pub use staged::StagedSince;
 pub(crate) use store_file::{StoreFile, store_failed};
-pub use table::{AppendTxn, LakeTable, TableSnapshot};
+pub use table::{AppendTxn, LakeTable, TableSnapshot, longest_commit};
+pub use table_log::{CommitRemoves, FileNames, TableLog, VersionFiles};
 pub use throttle::{Stopped, Throttle};
 pub use whole_objects::{KeptObjects, WholeObjects};
 pub use write::{DataFile, write_sorted};

@@ -2,7 +2,9 @@
 //!
 //! Guarantee (invariant 6): a rewrite is in the log whole or not at all, and only on top of a version in which every
 //! file that it replaces is live and schema and protocol are what its files were made for. After any error the newest
-//! version tells: its files live means done, a replaced one gone means that another was first.
+//! version tells: its files live means done, a replaced one gone means that another was first. A rewrite that only takes
+//! files out leaves no name behind: after an error it may be called overtaken though it was done, never the other way
+//! round, since a compaction may have carried the rows on.
 //!
 //! delta-rs's own conflict check lets two compactors double the rows, so its retries are off, and a rewrite that changes no
 //! rows repeats the table's metadata: other engines' rewrites that began before it then begin anew.
@@ -52,7 +54,7 @@ impl LakeTable {
         let mut newest = base.clone();
         let mut outcome = self.rewrite_once(base, &newest, rewrite).await;
         for pause in PAUSES {
-            if !self.is_worth_another_try(&outcome, pause).await {
+            if self.is_stale(rewrite.added) || !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
             outcome = match self.refresh(&newest).await {
@@ -77,14 +79,11 @@ impl LakeTable {
         if !rewrite.added.is_empty() && rewrite.added.iter().all(|file| is_live(&file.path)) {
             return Ok(Rewritten::Done(newest.clone()));
         }
-        // What only goes leaves no name behind to know it by, so all of it gone is as good as done.
-        if rewrite.added.is_empty() && !rewrite.removed.iter().any(|file| is_live(&file.path)) {
-            return Ok(Rewritten::Done(newest.clone()));
-        }
         let same_schema = newest.has_schema_of(base);
         if !same_schema || !rewrite.removed.iter().all(|file| is_live(&file.path)) {
             return Ok(Rewritten::Overtaken(newest.clone()));
         }
+        self.refuse_stale(rewrite.added)?;
         let now = chrono::Utc::now().timestamp_millis();
         let mut actions = Vec::with_capacity(rewrite.added.len() + rewrite.removed.len());
         for file in rewrite.removed {

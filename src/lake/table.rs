@@ -26,7 +26,7 @@ use object_store::ObjectStore;
 use super::delta_log::{
     CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, is_commit, log_store,
 };
-use super::files::LiveFiles;
+use super::files::{LiveFile, LiveFiles};
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
@@ -39,6 +39,13 @@ use crate::model::signal::Signal;
 /// Pauses before the further tries of a commit, in ms. None at first: who has lost a race needs no rest.
 pub(super) const PAUSES: [u64; 8] = [0, 50, 100, 200, 400, 800, 1600, 3200];
 
+/// The longest that an append or a rewrite may go on trying, where the store tries each request again for so long: a
+/// reload and a commit a try.
+pub fn longest_commit(retry_time: Duration) -> Duration {
+    let tries = u32::try_from(PAUSES.len() + 1).unwrap_or(u32::MAX);
+    Duration::from_millis(PAUSES.iter().sum()) + retry_time.saturating_mul(2 * tries)
+}
+
 /// Table property that carries the contract's version.
 pub(super) const CONTRACT_PROPERTY: &str = "telestrata.contractVersion";
 
@@ -48,6 +55,7 @@ pub struct LakeTable {
     signal: Signal,
     log_store: LogStoreRef,
     store: Arc<dyn ObjectStore>,
+    grace: Duration,
 }
 
 impl std::fmt::Debug for LakeTable {
@@ -73,6 +81,11 @@ impl TableSnapshot {
     /// The live files.
     pub const fn files(&self) -> &Arc<LiveFiles> {
         &self.files
+    }
+
+    /// The same version with some of its files alone, for a query that is to look at no others.
+    pub(crate) fn only(&self, wanted: impl Fn(&LiveFile) -> bool) -> Self {
+        Self { files: Arc::new(self.files.only(wanted)), ..self.clone() }
     }
 
     pub(super) const fn state(&self) -> &DeltaTableState {
@@ -114,6 +127,7 @@ impl LakeTable {
             signal,
             log_store: log_store(root, signal.table(), is_commit)?,
             store: root.table_store(signal.table())?,
+            grace: root.grace(),
         })
     }
 
@@ -138,6 +152,15 @@ impl LakeTable {
     /// `Damaged` for a table that this version must not touch, `Unavailable` where the store does not answer.
     pub async fn load(&self) -> Result<Option<TableSnapshot>> {
         self.newest().await?.map(|state| self.checked(state)).transpose()
+    }
+
+    /// An earlier version.
+    ///
+    /// # Errors
+    /// As [`Self::load`]; also where the log does not have the version any more.
+    pub async fn load_at(&self, version: u64) -> Result<TableSnapshot> {
+        let state = DeltaTableState::try_new(self.log_store.as_ref(), Some(version)).await;
+        self.checked(state.map_err(|error| self.unavailable(&format!("can't be read at version {version}"), error))?)
     }
 
     /// Its newest version, not held against the contract.
@@ -227,7 +250,7 @@ impl LakeTable {
         let mut snapshot = base.clone();
         let mut outcome = self.append_unless_in(&snapshot, files, txns).await;
         for pause in PAUSES {
-            if !self.is_worth_another_try(&outcome, pause).await {
+            if self.is_stale(files) || !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
             outcome = match self.refresh(&snapshot).await {
@@ -265,7 +288,41 @@ impl LakeTable {
         if self.is_committed(snapshot, txns).await? {
             return Ok(snapshot.clone());
         }
+        self.refuse_stale(files)?;
         self.commit_append(snapshot, files, txns).await
+    }
+
+    /// Whether files have waited so long for their commit that vacuum may be about to take them.
+    pub fn is_stale(&self, files: &[DataFile]) -> bool {
+        files.iter().any(|file| file.staged.is_stale(self.grace))
+    }
+
+    pub(super) fn refuse_stale(&self, files: &[DataFile]) -> Result<()> {
+        if !self.is_stale(files) {
+            return Ok(());
+        }
+        Err(Error::unavailable(format!(
+            "table `{}`: files were staged more than half of vacuum.grace ago, and vacuum may be about to take them; they \
+             are written anew at the next try; where that takes as long again, raise vacuum.grace",
+            self.signal
+        )))
+    }
+
+    /// Gives up an append that was tried on `base` and on what was newer by then, and whose outcome is not known: it is
+    /// in, or never will be once this returns. Answers the newest version, and whether it is in.
+    ///
+    /// # Errors
+    /// `Unavailable` after the last try; `Damaged` where another process commits under the same id.
+    pub async fn give_up(&self, base: &TableSnapshot, txn: &AppendTxn) -> Result<(TableSnapshot, bool)> {
+        let newest = self.refresh(base).await?;
+        if self.committed(&newest, &txn.app_id).await? == Some(txn.version) {
+            return Ok((newest, true));
+        }
+        let (snapshot, committed) = self.take_over(&newest, &txn.app_id).await?;
+        if committed != Some(txn.version) && committed != txn.after {
+            return Err(self.fenced(txn, committed));
+        }
+        Ok((snapshot, committed == Some(txn.version)))
     }
 
     /// Bars the commits of an earlier life of this application, which may still be on their way to the store: they

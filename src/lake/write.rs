@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 use super::parquet::writer_options;
 use super::sort::sorted_rows;
+use super::staged::StagedSince;
 use super::stats::FileStats;
 use super::upload::upload;
 use crate::error::{Error, Result};
@@ -58,6 +59,8 @@ pub struct DataFile {
     pub date: String,
     /// The Delta statistics, as JSON.
     pub stats: String,
+    /// Since when it waits for its commit.
+    pub staged: StagedSince,
 }
 
 /// Writes rows as sorted files, one for each date, into a table's store.
@@ -196,6 +199,7 @@ async fn write_file(
     give: impl FnOnce(&mut WriteRows<'_>) -> Result<()> + Send + 'static,
 ) -> Result<DataFile> {
     let Place { path, date, rows, footer } = place;
+    let staged = StagedSince::now();
     let (sender, receiver) = mpsc::channel(CHUNKS_IN_FLIGHT);
     let upload = tokio::spawn({
         let (store, path) = (Arc::clone(store), Path::from(path.as_str()));
@@ -205,7 +209,7 @@ async fn write_file(
     let size = upload.await.map_err(|error| Error::internal("the upload died").with_source(error))?;
     let size = size.map_err(|error| Error::unavailable(format!("can't write {path}")).with_source(error));
     match size.and_then(|size| Ok((size, encoded?))) {
-        Ok((size, stats)) => Ok(DataFile { path, size, rows: stats.rows(), date, stats: stats.to_json() }),
+        Ok((size, stats)) => Ok(DataFile { path, size, rows: stats.rows(), date, stats: stats.to_json(), staged }),
         Err(error) => {
             // Where encoding failed, the upload took the end of the bytes for the end of the file.
             remove(store, &path).await;

@@ -268,9 +268,8 @@ impl Shared {
 
     async fn clear_forgotten(&self, root: &LakeRoot, now: DateTime<Utc>) {
         let Ok(writers) = writers(root).await else { return };
-        let forgotten = |writer: &Writer| {
-            writer.card.kind == WriterKind::Import && now - writer.last_heard > FORGOTTEN_AFTER
-        };
+        let forgotten =
+            |writer: &Writer| writer.card.kind == WriterKind::Import && now - writer.last_heard > FORGOTTEN_AFTER;
         for writer in writers.iter().filter(|writer| forgotten(writer)) {
             let path = Path::from(format!("{}.json", writer.card.writer));
             if let Err(error) = self.store.delete(&path).await {

@@ -60,7 +60,7 @@ pub struct LedgerEntry {
 
 impl LedgerEntry {
     /// The key in `commitInfo`.
-    pub const KEY: &'static str = "telestrata";
+    pub const KEY: &'static str = crate::lake::LEDGER_ENTRY;
 
     /// Who does a server's own jobs.
     pub const SERVER: &'static str = "telestrata";

@@ -15,6 +15,9 @@
 //! rewriter.rs  merge, prove, commit
 //! ledger.rs    what a commit says of itself
 //! progress.rs  how far a job is
+//! housekeeping.rs  a lake's tables in turn: the ledger, the logs, the files
+//! snapshot.rs  names one moment of all tables
+//! vacuum/      files that nobody needs any more are removed
 //! ```
 
 mod check;
@@ -22,6 +25,7 @@ mod compact;
 mod erase;
 mod external_sort;
 mod hold;
+mod housekeeping;
 mod jobs;
 mod ledger;
 mod merge;
@@ -31,6 +35,8 @@ mod retention;
 mod rewriter;
 mod run;
 mod sieve;
+mod snapshot;
+mod vacuum;
 
 pub use check::{
     Application, Check, CheckReport, Code, Finding, Severity, TableReport, WalReport, check, compare_configuration,
@@ -41,10 +47,16 @@ pub use erase::{
     Remainder, TableErasure,
 };
 pub use hold::{Hold, Holds};
+pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
 pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
-pub use retention::{Age, Condition, RetentionRules, TRACES, TableRule, TraceCondition, TraceRule};
+pub use retention::{
+    Age, Condition, DECISIONS, Retention, RetentionCommit, RetentionFailure, RetentionLine, RetentionReport,
+    RetentionRules, TRACES, TableRule, TraceCondition, TraceRule,
+};
 pub use rewriter::{Commit, Counts, Rewriter, Rewrote};
 pub use run::{FileName, Mark, Run, runs};
 pub use sieve::{KeepAll, Sieve};
+pub use snapshot::create_snapshot;
+pub use vacuum::{Amount, Intent, Unneeded, VacuumReport, vacuum};

@@ -19,6 +19,9 @@ use super::sieve::Sieve;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{DataFile, LakeTable, LiveFile, Rewrite, Rewritten, TableSnapshot, remove_staged};
 
+/// Bytes of a row, about, where the log does not say how many rows a file has.
+pub(super) const ROW_BYTES: u64 = 32;
+
 /// Rewrites files of one table.
 #[derive(Debug, Clone)]
 pub struct Rewriter {
@@ -253,7 +256,9 @@ fn counts(removed: &[Arc<LiveFile>], added: &[DataFile], rows_before: u64, rows_
 /// Rows of a file so that all have about the same size, none above the target.
 fn rows_a_file(runs: &[Run], target: u64) -> u64 {
     let bytes: u64 = runs.iter().map(|run| run.bytes).sum();
-    let rows: u64 = runs.iter().flat_map(|run| &run.files).map(|file| file.rows.unwrap_or(0)).sum();
+    // A foreign file may not say how many it has.
+    let rows_of = |file: &Arc<LiveFile>| file.rows.unwrap_or(file.size / ROW_BYTES);
+    let rows: u64 = runs.iter().flat_map(|run| &run.files).map(rows_of).sum();
     let count = bytes.div_ceil(target.max(1)).max(1);
     rows.div_ceil(count).max(1)
 }

@@ -46,5 +46,5 @@ pub use budget::MAX_DECODED_BYTES;
 pub use decode::decode;
 pub use error::DecodeError;
 pub use report::{DecodeReport, Decoded, RejectReason, Rejection, RequestMeta};
-pub(crate) use rows::adjusted_count;
+pub(crate) use rows::{adjusted_count, weighted_count};
 pub(crate) use schema::{EnumNames, SPAN_KIND, STATUS_CODE, TEMPORALITY};

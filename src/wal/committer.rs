@@ -87,7 +87,8 @@ impl<T, S: FnMut(Group<T>)> Committer<T, S> {
     }
 
     fn release(&mut self, release: Release) -> Next {
-        let completed = if release.turn_over { self.log.turn_over() } else { self.log.complete_released(release.up_to) };
+        let completed =
+            if release.turn_over { self.log.turn_over() } else { self.log.complete_released(release.up_to) };
         if let Err(cause) = completed {
             tracing::error!(%cause, "the write-ahead log is poisoned");
             // The caller of the release is told the cause too: its channel closes, and it asks why the log stopped.

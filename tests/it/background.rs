@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, MaintenanceSettings};
+use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, Dedup, MaintenanceSettings};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::Signal;
 
@@ -277,7 +277,7 @@ async fn a_store_that_is_gone_shows_as_an_error_and_is_tried_again() {
     let snapshots = Arc::clone(&store);
     background.spawn(Box::new(CompactionJob::new(
         Signal::Logs,
-        CompactionSettings { target_bytes: 512 << 20, memory: 1 << 30 },
+        CompactionSettings::new(512 << 20, 1 << 30),
         every,
         store.writer_id(),
         Arc::new(move |signal| Some(snapshots.snapshot(signal))),

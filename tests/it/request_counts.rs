@@ -90,7 +90,10 @@ async fn requests_per_query_are_few() {
         for request in &made {
             let index = *name == "one trace id" && request.contains("counted/trace_index/");
             let writers = request.contains("counted%2F_writers") || request.contains("counted/_writers");
-            assert!(request.contains("counted/logs/") || index || writers, "{name}: another table than the query's: {request}");
+            assert!(
+                request.contains("counted/logs/") || index || writers,
+                "{name}: another table than the query's: {request}"
+            );
             let same = made.iter().filter(|other| *other == request).count();
             assert_eq!(same, 1, "{name}: asked more than once: {request}");
             let data = request.contains(".parquet") && !request.contains("_delta_log");

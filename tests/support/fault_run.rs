@@ -137,6 +137,7 @@ pub struct Run {
     url: Url,
     folder: tempfile::TempDir,
     flush_age: Duration,
+    grace: Option<Duration>,
     stores: Mutex<Vec<FaultStore>>,
     next: AtomicU64,
     acknowledged: Mutex<BTreeSet<u64>>,
@@ -160,6 +161,7 @@ impl Run {
             url,
             folder,
             flush_age: Duration::from_millis(50),
+            grace: None,
             stores: Mutex::default(),
             next: AtomicU64::new(0),
             acknowledged: Mutex::default(),
@@ -173,6 +175,11 @@ impl Run {
         Self { flush_age: Duration::from_secs(3600), ..Self::new(seed) }
     }
 
+    /// The same, with another `vacuum.grace`.
+    pub fn with_grace(self, grace: Duration) -> Self {
+        Self { grace: Some(grace), ..self }
+    }
+
     /// The store as a new process meets it, with faults of its own.
     pub fn store(&self, plan: Plan) -> FaultStore {
         let mut stores = self.stores.lock().unwrap();
@@ -183,12 +190,20 @@ impl Run {
 
     /// The lake on a store.
     pub fn root(&self, store: &FaultStore) -> LakeRoot {
-        LakeRoot::with_store(self.url.clone(), Arc::new(store.clone()))
+        self.root_over(Arc::new(store.clone()))
+    }
+
+    fn root_over(&self, store: Arc<dyn ObjectStore>) -> LakeRoot {
+        let root = LakeRoot::with_store(self.url.clone(), store);
+        match self.grace {
+            Some(grace) => root.with_grace(grace),
+            None => root,
+        }
     }
 
     /// The lake as it is, without faults.
     pub fn quiet_root(&self) -> LakeRoot {
-        LakeRoot::with_store(self.url.clone(), Arc::clone(&self.base))
+        self.root_over(Arc::clone(&self.base))
     }
 
     /// Every fault that was injected, process by process.

@@ -70,6 +70,11 @@ impl FromStr for Dedup {
 }
 
 impl CompactionSettings {
+    /// With these bounds, every row kept, nothing renewed.
+    pub const fn new(target_bytes: u64, memory: u64) -> Self {
+        Self { target_bytes, memory, dedup_spans: Dedup::Off, dedup_logs: Dedup::Off, renew: false }
+    }
+
     fn dedup(&self, signal: Signal) -> Dedup {
         match signal {
             Signal::Spans => self.dedup_spans,

@@ -17,6 +17,7 @@
 use std::sync::Arc;
 
 use crate::lake::LiveFile;
+use crate::maintenance::rewriter::ROW_BYTES;
 use crate::maintenance::run::{FileName, Run};
 
 /// Runs of a tier that are merged into one.
@@ -31,9 +32,6 @@ const LATE_SHARE: u64 = 8;
 
 /// Rows of a row group: of an input, one is in memory.
 const ROW_GROUP_ROWS: u64 = 1 << 20;
-
-/// Bytes of a row, about, where the log does not say how many rows a file has.
-const ROW_BYTES: u64 = 32;
 
 /// What an input has in memory beside its row group: decoded batches.
 const INPUT_BYTES: u64 = 24 << 20;

@@ -56,10 +56,11 @@ impl Around for Offline {
         let live = live_writers(root).await?;
         let Some(writer) = live.first() else { return Ok(()) };
         let others = if live.len() > 1 { format!(" and {} more", live.len() - 1) } else { String::new() };
-        let door = writer.card.http.as_ref().map_or_else(
-            || "through it with --connect".to_owned(),
-            |http| format!("through it: --connect {http}"),
-        );
+        let door = writer
+            .card
+            .http
+            .as_ref()
+            .map_or_else(|| "through it with --connect".to_owned(), |http| format!("through it: --connect {http}"));
         Err(Error::new(
             ErrorKind::Conflict,
             format!(

@@ -128,10 +128,8 @@ impl<'a> Eraser<'a> {
         // Whoever has begun since then has read the standing erasure; whoever began before shows now.
         self.around.admit(&self.root).await?;
         let late_writers = self.wait_for_others(standing.map(|standing| standing.id)).await?;
-        let rule = standing.map_or_else(
-            || request.describe(),
-            |standing| format!("erasure {}: {}", standing.id, request.describe()),
-        );
+        let rule = standing
+            .map_or_else(|| request.describe(), |standing| format!("erasure {}: {}", standing.id, request.describe()));
         let entry = LedgerEntry::new(JobKind::Erasure, by).by_rule(rule, request.reason.clone());
         let sifted = self.count_standing(request)?;
         self.progress.phase("flushing");
@@ -357,9 +355,9 @@ impl<'a> Eraser<'a> {
                 return Ok(());
             }
             if overtaken > MAX_OVERTAKEN {
-                work.report.errors.push(format!(
-                    "others rewrite {signal} again and again; make the same request once they are done"
-                ));
+                work.report
+                    .errors
+                    .push(format!("others rewrite {signal} again and again; make the same request once they are done"));
                 return Ok(());
             }
         }

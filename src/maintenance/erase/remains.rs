@@ -46,7 +46,8 @@ impl Aftermath {
 fn has_in_statistics(file: &LiveFile, value: &str) -> bool {
     const CUT: usize = 32;
     let head: String = value.chars().take(CUT).collect();
-    let mut texts = file.stats.min_values.values().chain(file.stats.max_values.values()).filter_map(|text| text.as_str());
+    let mut texts =
+        file.stats.min_values.values().chain(file.stats.max_values.values()).filter_map(|text| text.as_str());
     texts.any(|text| text.contains(value) || text.starts_with(&head))
 }
 
@@ -89,7 +90,12 @@ fn replaced_files(settings: &EraseSettings, done: &Done<'_>, now: DateTime<Utc>)
     } else {
         let until = now + TimeDelta::from_std(settings.grace).unwrap_or(TimeDelta::MAX);
         let size = bytesize::ByteSize(bytes);
-        (until, format!("{files} replaced files ({size}) are kept for {grace}, then `telestrata vacuum apply` deletes them"))
+        (
+            until,
+            format!(
+                "{files} replaced files ({size}) are kept for {grace}, then `telestrata vacuum apply` deletes them"
+            ),
+        )
     };
     Remainder { place: "replaced-files".to_owned(), until: Some(text(until)), detail }
 }
@@ -195,7 +201,9 @@ async fn versions(root: &LakeRoot, done: &Done<'_>) -> Result<Option<Remainder>>
 fn other_writer(writer: &str, standing: Option<u64>) -> Remainder {
     let detail = match standing {
         Some(_) => format!("{writer} has not taken the standing erasure up: make the same request again"),
-        None => format!("{writer} may have rows that match in memory, and no erasure stands: have it flush, then make the same request again"),
+        None => format!(
+            "{writer} may have rows that match in memory, and no erasure stands: have it flush, then make the same request again"
+        ),
     };
     Remainder { place: "other-writers".to_owned(), until: None, detail }
 }

@@ -95,7 +95,9 @@ impl EraseRequest {
                     return Err(Error::invalid("the attribute has no name; write --attribute user.id=VALUE"));
                 }
                 if key.contains(value.expose()) && !value.expose().is_empty() {
-                    return Err(Error::invalid("the attribute's name has the value in it, and names are kept; use --where"));
+                    return Err(Error::invalid(
+                        "the attribute's name has the value in it, and names are kept; use --where",
+                    ));
                 }
                 (value, "value")
             }
@@ -105,7 +107,9 @@ impl EraseRequest {
             return Err(Error::invalid(format!("the {what} is empty: that would be rows that nobody has named")));
         }
         if self.reason.as_ref().is_some_and(|reason| reason.contains(secret.expose())) {
-            return Err(Error::invalid(format!("the reason has the {what} in it, and the ledger is kept; say it in other words")));
+            return Err(Error::invalid(format!(
+                "the reason has the {what} in it, and the ledger is kept; say it in other words"
+            )));
         }
         Ok(())
     }

@@ -169,7 +169,8 @@ impl Scanner {
     }
 
     async fn rows_of(&self, file: &LiveFile) -> Result<futures::stream::BoxStream<'static, Result<RecordBatch>>> {
-        file_columns(&self.store, self.signal, file, BATCH_ROWS, |column| self.target.reads(column)).await
+        let target = Arc::clone(&self.target);
+        file_columns(&self.store, self.signal, file, BATCH_ROWS, move |column| target.reads(column)).await
     }
 }
 

@@ -10,10 +10,10 @@ use super::request::EraseWhat;
 use crate::erasure::{Finder, rows_with};
 use crate::error::{Error, Result};
 use crate::model::contract::columns;
+use crate::model::promoted::Promoted;
 use crate::model::schema::contract_schema;
 use crate::model::signal::Signal;
 use crate::query::{RowFilter, RowFilters};
-use crate::model::promoted::Promoted;
 
 /// The column of the logs' and spans' trace ids.
 const TRACE_ID: &str = "trace_id";
@@ -177,8 +177,7 @@ impl Wanted {
 
 /// As it is, and as JSON writes it inside of a value that is no plain text.
 fn spellings(value: &str) -> Result<Vec<String>> {
-    let json = serde_json::to_string(value)
-        .map_err(|error| Error::internal("no JSON of a text").with_source(error))?;
+    let json = serde_json::to_string(value).map_err(|error| Error::internal("no JSON of a text").with_source(error))?;
     let escaped = json.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
     let mut spellings = vec![value.to_owned()];
     if !escaped.is_empty() && escaped != value {

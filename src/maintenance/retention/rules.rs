@@ -263,9 +263,13 @@ pub(super) struct DateRules {
 const FINGERPRINT_BITS: u32 = 28;
 const WEIGHTED: u32 = 1 << FINGERPRINT_BITS;
 
+/// The mark of rows whose traces' weights are in, and that are looked at again.
+pub(super) const WEIGHTED_AGAIN: Mark = Mark::judged(WEIGHTED);
+
+/// Never 0, which is that of no rules.
 fn fingerprint(said: &str) -> u32 {
-    // Truncated on purpose: a few bits tell rules apart.
-    u32::try_from(xxh3_64(said.as_bytes()) >> (64 - FINGERPRINT_BITS)).unwrap_or(0)
+    // Cut off on purpose: a few bits tell rules apart.
+    u32::try_from(xxh3_64(said.as_bytes()) >> (64 - FINGERPRINT_BITS)).unwrap_or(0).max(1)
 }
 
 impl DateRules {

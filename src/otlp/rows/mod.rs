@@ -23,6 +23,6 @@ mod spans;
 pub(crate) use group::Group;
 pub(crate) use logs::LogRows;
 pub(crate) use metrics::MetricRows;
-pub(crate) use rules::adjusted_count;
+pub(crate) use rules::{adjusted_count, weighted_count};
 pub(crate) use shared::{SharedColumns, SharedRow};
 pub(crate) use spans::SpanRows;

@@ -83,6 +83,22 @@ pub(crate) fn adjusted_count(trace_state: &str) -> Option<f64> {
     (threshold != 0).then_some(adjusted)
 }
 
+/// How many spans one stands for once a store has kept its trace with probability 1 / `weight`, by the trace id's own
+/// random bits; `count` is what it stood for before.
+///
+/// Where the sender sampled by the same bits (a threshold in the trace state, and no `rv` with other randomness), one
+/// threshold implies the other, so the larger count is right and their product would be too much: OpenTelemetry
+/// "Consistent probability sampling". Otherwise the choices are independent, and the counts multiply.
+pub(crate) fn weighted_count(count: Option<f64>, trace_state: &str, weight: f64) -> f64 {
+    let vendor = trace_state.split(',').find_map(|member| member.trim().strip_prefix("ot="));
+    let has_own_bits = vendor.is_some_and(|vendor| vendor.split(';').any(|pair| pair.starts_with("rv:")));
+    match count {
+        None => weight,
+        Some(count) if adjusted_count(trace_state).is_some() && !has_own_bits => count.max(weight),
+        Some(count) => count * weight,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -105,6 +121,17 @@ mod tests {
     #[case::sign("ot=th:+8", None)]
     fn sampling(#[case] trace_state: &str, #[case] expected: Option<f64>) {
         assert_eq!(adjusted_count(trace_state), expected);
+    }
+
+    #[rstest]
+    #[case::not_sampled(None, "", 100.0, 100.0)]
+    #[case::kept_without_chance(Some(4.0), "ot=th:c", 1.0, 4.0)]
+    #[case::rarer_than_the_sender(Some(4.0), "ot=th:c", 100.0, 100.0)]
+    #[case::commoner_than_the_sender(Some(4.0), "ot=th:c", 2.0, 4.0)]
+    #[case::by_other_randomness(Some(4.0), "ot=rv:abcdef01234567;th:c", 100.0, 400.0)]
+    #[case::by_another_rule(Some(4.0), "vendor=x", 100.0, 400.0)]
+    fn sampling_twice(#[case] count: Option<f64>, #[case] state: &str, #[case] weight: f64, #[case] expected: f64) {
+        assert_eq!(weighted_count(count, state, weight), expected);
     }
 
     const LATEST: i64 = 1_700_000_000_000_000;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+use crate::ledger::transaction_item;
+
 /// A table of the schema `system`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemTable {
@@ -81,6 +83,11 @@ const HISTORY: &[SystemColumn] = &[
         Kind::Transactions,
         "whose work is in since: `writer/<uuid>/<table>` or `import/<hash>`, up to which sequence",
     ),
+    column("job", Kind::Text, "`compaction`, `retention` or `erasure`; NULL for any other commit"),
+    column("run", Kind::Text, "one call of the job: all its commits have it"),
+    column("by", Kind::Text, "who did it: a user of the machine, a principal, or `telestrata` for a server's own jobs"),
+    column("rule", Kind::Text, "the rule or request by which rows went"),
+    column("reason", Kind::Text, "why, in a person's words"),
 ];
 
 const VIEWS: &[SystemColumn] = &[
@@ -147,7 +154,10 @@ impl SystemTable {
     pub const fn summary(self) -> &'static str {
         match self {
             Self::Files => "One row a live file of the lake's tables; rows not yet flushed are in none.",
-            Self::History => "One row a commit of the lake's tables, newest first, as far back as the log goes.",
+            Self::History => {
+                "One row a commit of the lake's tables, newest first: every one as far back as the log goes \
+                 (`maintenance.log_retention`), and before that, from the table `ledger`, every one that was more than an append."
+            }
             Self::Views => "One row a view or macro, the program's own and those of `query.views`.",
             Self::Functions => "One row a function.",
             Self::Jobs => {
@@ -196,14 +206,9 @@ impl Kind {
             Self::Boolean => DataType::Boolean,
             Self::Date => DataType::Date32,
             Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-            Self::Transactions => DataType::new_list(DataType::Struct(transaction_fields()), true),
+            Self::Transactions => DataType::List(transaction_item()),
         }
     }
-}
-
-/// The fields of an item of `transactions`.
-pub(super) fn transaction_fields() -> Fields {
-    Fields::from(vec![Field::new("app_id", DataType::Utf8, true), Field::new("version", DataType::Int64, true)])
 }
 
 #[cfg(test)]

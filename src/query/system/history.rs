@@ -1,16 +1,17 @@
-//! `system.history`: the commits of the pinned tables, read from their logs while a query asks for more.
+//! `system.history`: the commits of the pinned tables, read from their logs while a query asks for more, and from the
+//! ledger what the logs have no more.
 //!
 //! ```text
 //! filters on table_name and version --> which commits --> read newest first, a few ahead --> merged by time --> rows
+//!                                                             |  from the first that is gone
+//!                                                             +--> the ledger
 //! ```
 
+use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, AsArray as _, BooleanArray, Int64Array, Int64Builder, ListBuilder, RecordBatch, StringArray,
-    StringBuilder, StructBuilder, TimestampMicrosecondArray,
-};
+use arrow::array::{ArrayRef, AsArray as _, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::{and_kleene, cast};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -25,9 +26,10 @@ use datafusion::physical_plan::{ExecutionPlan, SendableRecordBatchStream};
 use futures::stream::{BoxStream, Peekable};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
-use super::columns::{SystemTable, transaction_fields};
+use super::columns::SystemTable;
 use crate::error::Result as OwnResult;
 use crate::lake::{LakeRoot, LakeTable, TableCommit};
+use crate::ledger::{self, ledger_commits};
 use crate::model::signal::Signal;
 use crate::query::asked::has_subquery;
 use crate::query::provider::{external, unqualified};
@@ -117,7 +119,7 @@ impl TableProvider for History {
             let table = LakeTable::new(&self.root, *signal).map_err(external)?;
             tables.push((table, self.versions(*signal, *newest, session, filters)?));
         }
-        let commits = Commits { tables, schema: self.schema() };
+        let commits = Commits { root: self.root.clone(), tables, schema: self.schema() };
         let plan = StreamingTableExec::try_new(self.schema(), vec![Arc::new(commits)], projection, None, false, limit)?;
         Ok(Arc::new(plan))
     }
@@ -126,6 +128,7 @@ impl TableProvider for History {
 /// The commits that a query asks for.
 #[derive(Debug)]
 struct Commits {
+    root: LakeRoot,
     tables: Vec<(LakeTable, Vec<u64>)>,
     schema: SchemaRef,
 }
@@ -136,7 +139,8 @@ impl PartitionStream for Commits {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let tables = self.tables.iter().cloned().map(|(table, versions)| of_table(table, versions).peekable());
+        let tables = self.tables.iter().cloned();
+        let tables = tables.map(|(table, versions)| of_table(self.root.clone(), table, versions).peekable());
         let rows = newest_first(tables.collect()).ready_chunks(BATCH).flat_map(|commits| {
             // What was read before an error is answered: a query may not want more.
             let (mut read, mut failed) = (Vec::new(), None);
@@ -156,16 +160,44 @@ impl PartitionStream for Commits {
 
 type TableCommits = BoxStream<'static, OwnResult<(Signal, TableCommit)>>;
 
-/// A table's commits of these versions, up to the first that is no longer there.
-fn of_table(table: LakeTable, versions: Vec<u64>) -> TableCommits {
+/// A table's commits of these versions: its log's, and from the first that the log has no more, the ledger's.
+fn of_table(root: LakeRoot, table: LakeTable, versions: Vec<u64>) -> TableCommits {
     let signal = table.signal();
     let read = move |version| {
         let table = table.clone();
-        async move { table.commit_of(version).await }
+        async move { Ok((version, table.commit_of(version).await?)) }
     };
-    let commits = futures::stream::iter(versions).map(read).buffered(AHEAD);
-    let there = commits.try_take_while(|commit| futures::future::ready(Ok(commit.is_some())));
-    there.try_filter_map(move |commit| futures::future::ready(Ok(commit.map(|commit| (signal, commit))))).boxed()
+    let log = futures::stream::iter(versions.clone()).map(read).buffered(AHEAD).boxed();
+    let commits = futures::stream::unfold((log, None), move |(mut log, mut older)| {
+        let (root, versions) = (root.clone(), versions.clone());
+        async move {
+            if older.is_none() {
+                match log.next().await? {
+                    Ok((_, Some(commit))) => return Some((Ok(commit), (log, None))),
+                    Ok((gone, None)) => match older_commits(&root, signal, &versions, gone).await {
+                        Ok(commits) => older = Some(commits),
+                        Err(error) => return Some((Err(error), (log, Some(VecDeque::new())))),
+                    },
+                    Err(error) => return Some((Err(error), (log, Some(VecDeque::new())))),
+                }
+            }
+            let next = older.as_mut()?.pop_front()?;
+            Some((Ok(next), (log, older)))
+        }
+    });
+    commits.map_ok(move |commit| (signal, commit)).boxed()
+}
+
+/// What the ledger has of these versions, from one on downwards.
+async fn older_commits(
+    root: &LakeRoot,
+    signal: Signal,
+    versions: &[u64],
+    newest: u64,
+) -> OwnResult<VecDeque<TableCommit>> {
+    let wanted: HashSet<u64> = versions.iter().copied().filter(|version| *version <= newest).collect();
+    let commits = ledger_commits(root, signal.table()).await?;
+    Ok(commits.into_iter().filter(|commit| wanted.contains(&commit.version)).collect())
 }
 
 /// The commits of several tables as one stream, the latest time first.
@@ -191,51 +223,8 @@ fn newest_first(
 }
 
 fn batch(commits: &[(Signal, TableCommit)]) -> Result<RecordBatch> {
-    let long = |value: u64| i64::try_from(value).ok();
-    let of = || commits.iter().map(|(_, commit)| commit);
-    let text =
-        |value: fn(&TableCommit) -> Option<&str>| -> ArrayRef { Arc::new(of().map(value).collect::<StringArray>()) };
-    let number = |value: fn(&TableCommit) -> Option<u64>| -> ArrayRef {
-        Arc::new(of().map(|commit| value(commit).and_then(long)).collect::<Int64Array>())
-    };
-    let times = of().map(|commit| commit.time_ms.checked_mul(1000)).collect::<TimestampMicrosecondArray>();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(commits.iter().map(|(signal, _)| Some(signal.table())).collect::<StringArray>()),
-        number(|commit| Some(commit.version)),
-        Arc::new(times.with_timezone("UTC")),
-        text(|commit| commit.operation.as_deref()),
-        text(|commit| commit.operation_parameters.as_deref()),
-        text(|commit| commit.operation_metrics.as_deref()),
-        text(|commit| commit.engine_info.as_deref()),
-        number(|commit| Some(commit.files_added)),
-        number(|commit| Some(commit.files_removed)),
-        number(|commit| commit.rows_added),
-        number(|commit| Some(commit.bytes_added)),
-        number(|commit| commit.bytes_removed),
-        Arc::new(of().map(|commit| Some(commit.data_change)).collect::<BooleanArray>()),
-        transactions(commits),
-    ];
+    let names: ArrayRef = Arc::new(commits.iter().map(|(signal, _)| Some(signal.table())).collect::<StringArray>());
+    let commits: Vec<&TableCommit> = commits.iter().map(|(_, commit)| commit).collect();
+    let columns = std::iter::once(names).chain(ledger::columns(&commits)).collect();
     Ok(RecordBatch::try_new(SystemTable::History.schema(), columns)?)
-}
-
-fn transactions(commits: &[(Signal, TableCommit)]) -> ArrayRef {
-    let fields = transaction_fields();
-    let item = Field::new_list_field(DataType::Struct(fields.clone()), true);
-    let builders: Vec<Box<dyn arrow::array::ArrayBuilder>> =
-        vec![Box::new(StringBuilder::new()), Box::new(Int64Builder::new())];
-    let mut lists = ListBuilder::new(StructBuilder::new(fields, builders)).with_field(Arc::new(item));
-    for (_, commit) in commits {
-        let items = lists.values();
-        for (app_id, version) in &commit.transactions {
-            if let Some(ids) = items.field_builder::<StringBuilder>(0) {
-                ids.append_value(app_id);
-            }
-            if let Some(versions) = items.field_builder::<Int64Builder>(1) {
-                versions.append_value(*version);
-            }
-            items.append(true);
-        }
-        lists.append(true);
-    }
-    Arc::new(lists.finish())
 }

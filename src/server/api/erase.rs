@@ -94,10 +94,7 @@ fn eraser<'a>(api: &Api, around: &'a Serving) -> Result<Eraser<'a>> {
 }
 
 /// Runs work to its end, whether or not the client waits.
-async fn at_once(
-    api: &Api,
-    work: impl Future<Output = Result<EraseReport>> + Send + 'static,
-) -> Result<EraseReport> {
+async fn at_once(api: &Api, work: impl Future<Output = Result<EraseReport>> + Send + 'static) -> Result<EraseReport> {
     let done = api.life.spawn(work).await;
     done.map_err(|error| Error::internal("the erasure died").with_source(error))?.ok_or_else(|| {
         Error::unavailable("the server stopped before the erasure was done; make the same request when it is back")

@@ -19,7 +19,7 @@ use telestrata::metrics::Metrics;
 use telestrata::model::signal::{Encoding, Signal};
 use url::Url;
 
-use super::{DAY, settings};
+use super::{DAY, SETTINGS};
 use crate::support::fault_run;
 
 /// Minutes between two compactions.
@@ -35,7 +35,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 async fn compact(root: &LakeRoot, today: NaiveDate) {
     for signal in Signal::ALL {
         let (table, entry) = (LakeTable::new(root, signal).unwrap(), LedgerEntry::new(JobKind::Compaction, "test"));
-        let reports = Compactor::new(table, settings(), entry, Progress::default()).run(today, |_| {}).await.unwrap();
+        let reports = Compactor::new(table, SETTINGS, entry, Progress::default()).run(today, |_| {}).await.unwrap();
         assert!(reports.iter().all(|report| report.error.is_none()), "{reports:?}");
     }
 }

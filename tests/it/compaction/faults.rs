@@ -22,7 +22,7 @@ use telestrata::query::Pinned;
 use telestrata::wal::WalSeq;
 use url::Url;
 
-use super::{DAY, settings};
+use super::{DAY, SETTINGS};
 use crate::support::fault_run::{self, engine, numbers};
 use crate::support::fault_store::{Fault, FaultStore, Op, Plan};
 use crate::support::logs::numbered_logs;
@@ -73,7 +73,7 @@ async fn filled() -> Arc<InMemory> {
 
 async fn compact(root: &LakeRoot) -> Result<Vec<DateReport>> {
     let entry = LedgerEntry::new(JobKind::Compaction, "test");
-    let compactor = Compactor::new(LakeTable::new(root, Signal::Logs)?, settings(), entry, Progress::default());
+    let compactor = Compactor::new(LakeTable::new(root, Signal::Logs)?, SETTINGS, entry, Progress::default());
     compactor.run(NaiveDate::from_ymd_opt(2024, 1, 1).unwrap(), |_| {}).await
 }
 

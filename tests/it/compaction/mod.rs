@@ -14,23 +14,21 @@ use std::time::Duration;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use serde_json::Value;
 use telestrata::demo::{DemoSignal, Shop};
-use telestrata::maintenance::{CompactionSettings, Dedup};
+use telestrata::maintenance::CompactionSettings;
 
 use crate::support::server::{Home, Server};
 
 /// 2023-11-14T22:13:20Z in seconds: two hours later the next date begins.
 const DAY: u64 = 1_700_000_000;
+
+/// Files of up to 64 MiB, merged all at once, every row kept.
+const SETTINGS: CompactionSettings = CompactionSettings::new(64 << 20, 1 << 30);
+
 const TABLES: [&str; 3] = ["logs", "spans", "metrics"];
 
 /// The rounds of a race: few in CI, and hundreds by the command of docs/operations.md.
 fn rounds(few: u64) -> u64 {
     std::env::var("TELESTRATA_RACE_ROUNDS").map_or(few, |rounds| rounds.parse().unwrap())
-}
-
-/// Files of up to 64 MiB, merged all at once, every row kept.
-fn settings() -> CompactionSettings {
-    let (dedup_spans, dedup_logs) = (Dedup::Off, Dedup::Off);
-    CompactionSettings { target_bytes: 64 << 20, memory: 1 << 30, dedup_spans, dedup_logs, renew: false }
 }
 
 fn said(output: &Output) -> String {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::fixture;
 use super::reader::{READERS, Reader};
 use crate::support::otlp_gen;
-use crate::support::server::{Home, Server};
+use crate::support::server::{Home, Server, wait_for};
 
 /// Rows reach files by `POST /v1/flush` alone.
 pub const FLUSH_BY_HAND: &str = "[flush]\nage = \"1h\"\n[ingest]\nmax_future = \"36500d\"\n";
@@ -170,7 +170,7 @@ async fn every_reader_gives_sqls_answers_before_and_after_a_promotion() {
         let few = fixture::few_spans("new", 1_000 + number).to_string();
         store(&server, [("/v1/traces", "application/json", few.into_bytes())]).await;
     }
-    assert!(home.lake().join("spans/_delta_log/_last_checkpoint").is_file(), "the spans have no checkpoint");
+    wait_for("a checkpoint", || home.lake().join("spans/_delta_log/_last_checkpoint").is_file().then_some(()));
     let of_spans: Vec<_> = every.into_iter().filter(|question| question.ask[1] == "spans").collect();
     assert_none(&differences(&home.lake(), &mut readers, &asked(&server, &of_spans).await), "after a checkpoint");
 }

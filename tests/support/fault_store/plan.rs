@@ -198,7 +198,8 @@ impl Dealer {
         let mut within = |longest: Duration| longest.mul_f64(random.random::<f64>());
         let (stall, delay) = (within(plan.longest), within(plan.longest));
         let operation = self.operations.len() as u64;
-        let nth = self.nth.take_if(|(number, fault)| *number == operation && op.can_have(*fault)).map(|(_, fault)| fault);
+        let nth =
+            self.nth.take_if(|(number, fault)| *number == operation && op.can_have(*fault)).map(|(_, fault)| fault);
         let stalled = nth == Some(Fault::Stalled) || random.random_bool(plan.chance(op, Fault::Stalled));
         let drawn = random.random::<f64>();
         let mut below = 0.0;
