@@ -9,3 +9,4 @@ mod reader;
 mod table_format;
 
 pub use answers::{FLUSH_BY_HAND, store_batch};
+pub use reader::Reader;

@@ -1,28 +1,38 @@
 //! The lake under test: filled through the product's own door, kept by its jobs, read file by file and by queries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
-use chrono::{Days, NaiveDate};
+use async_trait::async_trait;
+use chrono::{Days, NaiveDate, Utc};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::json;
 use telestrata::config::{Config, Layers};
+use telestrata::buffer::TableState;
+use telestrata::erasure::SecretValue;
+use telestrata::error::Result;
 use telestrata::ingest::{IngestRequest, Store};
-use telestrata::lake::{LakeTable, TableSnapshot};
-use telestrata::maintenance::{CompactionSettings, Compactor, JobKind, LedgerEntry, Progress, Retention, RetentionReport};
+use telestrata::lake::{LakeRoot, LakeTable, NamedSnapshots, TableSnapshot};
+use telestrata::maintenance::{
+    Around, CompactionSettings, Compactor, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Intent, JobKind,
+    LedgerEntry, Progress, Retention, RetentionReport, TABLES, create_snapshot, keep_log, vacuum,
+};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::{Encoding, Signal};
-use telestrata::query::{Pinned, QueryEngine, Question, Supervision};
+use telestrata::query::{Pinned, QueryEngine, Question, RowFilters, Supervision};
 
 use super::model::Rules;
 use super::requests::requests;
 use super::world::Record;
+use crate::readers::Reader;
 use crate::support::fault_run::engine;
 
 /// Rows of a file: numbers and weights.
@@ -53,7 +63,7 @@ impl Lake {
     pub async fn new(first_date: NaiveDate, rules: &Rules) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path(), &rules.toml());
-        let store = Store::open(config.lake.clone(), config.ingest.clone(), Arc::new(Metrics::default())).await.unwrap();
+        let store = open(&config).await;
         let engine = engine(config.lake.clone());
         let mut lake =
             Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new() };
@@ -61,9 +71,11 @@ impl Lake {
         lake
     }
 
-    /// Other rules from now on.
-    pub fn configure(&mut self, rules: &Rules) {
+    /// The server stops, and starts with other rules.
+    pub async fn restart(&mut self, rules: &Rules) {
+        self.store.close().await.unwrap();
         self.config = config(self.folder.path(), &rules.toml());
+        self.store = open(&self.config).await;
     }
 
     pub fn date(&self, day: u64) -> NaiveDate {
@@ -131,6 +143,84 @@ impl Lake {
         assert_eq!(lines(&plan), lines(&report), "day {today}: the plan, and what was done");
     }
 
+    /// Erases a user from all that is there and all that comes; answers the rows that went, by table.
+    pub async fn erase(&self, user: &str, scope: EraseScope) -> Vec<u64> {
+        let settings = EraseSettings {
+            target_bytes: TARGET_BYTES,
+            memory: self.config.compaction.memory,
+            grace: Duration::ZERO,
+            log_retention: Duration::ZERO,
+            holds: Arc::new(self.config.retention.holds.clone()),
+            filters: Arc::new(RowFilters::new(&self.config.query, Arc::clone(&self.config.views)).unwrap()),
+        };
+        let value = SecretValue::new(user.to_owned());
+        let what = EraseWhat::Attribute { key: "user.id".to_owned(), value, also_body: false };
+        let request = EraseRequest { what, scope, reason: Some("asked for".to_owned()) };
+        let around = Serving(Arc::clone(&self.store));
+        let eraser = Eraser::new(self.config.lake.clone(), settings, &around, Progress::default());
+        let report = eraser.apply(&request, WHO).await.unwrap();
+        assert_eq!(report.proof.as_ref().map(|proof| proof.matching), Some(0), "{report:?}");
+        assert!(report.tables.iter().all(|table| table.errors.is_empty()), "{report:?}");
+        let rows = |signal: &Signal| {
+            let tables = report.tables.iter().filter(|table| table.table == signal.table());
+            tables.map(|table| table.hot_rows + table.dates.iter().map(|date| date.rows).sum::<u64>()).sum()
+        };
+        Signal::ALL.iter().map(rows).collect()
+    }
+
+    /// Logs are kept as short as can be, and what no version needs goes; then nothing else is left.
+    pub async fn tidy(&self) {
+        let root = &self.config.lake;
+        for table in TABLES {
+            keep_log(root, table, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap();
+        }
+        for report in vacuum(root, &TABLES, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap() {
+            assert!(report.error.is_none() && report.removed == report.unneeded, "{report:?}");
+            let pinned: u64 = report.pinned.values().map(|pinned| pinned.files).sum();
+            let there = files_below(&self.folder.path().join("lake").join(&report.table));
+            assert_eq!(there.len() as u64, report.live.files + pinned, "after a vacuum: {report:?} {there:?}");
+        }
+    }
+
+    /// A flush that died before its commit: a file that no log names.
+    pub fn leave_an_orphan(&self) {
+        let live = files_below(&self.table_folder(Signal::Logs)).pop().unwrap();
+        std::fs::copy(&live, live.with_file_name(format!("{}.parquet", uuid::Uuid::new_v4()))).unwrap();
+    }
+
+    /// Gives the lake as it is a name.
+    pub async fn pin(&self, name: &str) {
+        create_snapshot(&self.config.lake, name, Utc::now()).await.unwrap();
+    }
+
+    /// What a table held when it was given this name.
+    pub async fn pinned(&self, name: &str, signal: Signal) -> Rows {
+        let named = NamedSnapshots::new(&self.config.lake).unwrap().get(name).await.unwrap();
+        let table = LakeTable::new(&self.config.lake, signal).unwrap();
+        let snapshot = table.load_at(named.tables[signal.table()]).await.unwrap();
+        let folder = self.table_folder(signal);
+        let files: Vec<PathBuf> = snapshot.files().iter().map(|file| folder.join(&file.path)).collect();
+        in_order(files.iter().flat_map(|path| read(path, signal)).collect())
+    }
+
+    /// Lets go of a name.
+    pub async fn unpin(&self, name: &str) {
+        NamedSnapshots::new(&self.config.lake).unwrap().drop_name(name).await.unwrap();
+    }
+
+    /// Files in the store below a table's folder but its log, and those that its log names, as another reader of the log
+    /// tells; for every table.
+    pub async fn stored_and_live(&self) -> Vec<(&'static str, BTreeSet<PathBuf>, BTreeSet<PathBuf>)> {
+        let lake = self.folder.path().join("lake");
+        let mut reader = Reader::start("deltalake");
+        let mut live = |table: &str| {
+            let rows = reader.ask(&lake, &json!(["files", table])).unwrap();
+            rows.iter().map(|row| PathBuf::from(row[0].as_str().unwrap())).collect()
+        };
+        let there = TABLES.into_iter().filter(|table| lake.join(table).exists());
+        there.map(|table| (table, files_below(&lake.join(table)).into_iter().collect(), live(table))).collect()
+    }
+
     /// Opens the tables as another program would that sees them for the first time.
     pub async fn reopen(&mut self) {
         self.tables.clear();
@@ -162,8 +252,7 @@ impl Lake {
         let folder = self.table_folder(signal);
         self.files.retain(|path, _| !path.starts_with(&folder));
         self.files.extend(live);
-        kept.sort_by(|one, other| one.partial_cmp(other).unwrap());
-        kept
+        in_order(kept)
     }
 
     /// What is live of a table.
@@ -203,6 +292,40 @@ const WHO: &str = "two years";
 /// Bytes of a file that is large.
 pub const TARGET_BYTES: u64 = 32 << 10;
 
+async fn open(config: &Config) -> Arc<Store> {
+    Store::open(config.lake.clone(), config.ingest.clone(), Arc::new(Metrics::default())).await.unwrap()
+}
+
+/// The server, as an erasure sees it.
+struct Serving(Arc<Store>);
+
+#[async_trait]
+impl Around for Serving {
+    fn writer(&self) -> Option<String> {
+        Some(self.0.writer_id().to_string())
+    }
+
+    async fn admit(&self, _: &LakeRoot) -> Result<()> {
+        Ok(())
+    }
+
+    async fn obey(&self) -> Result<()> {
+        self.0.obey().await.map(|_| ())
+    }
+
+    async fn flush(&self) -> Result<()> {
+        self.0.flush_and_forget().await
+    }
+
+    fn pin(&self) -> Vec<(Signal, Arc<TableState>)> {
+        self.0.pin()
+    }
+
+    async fn follow(&self) {
+        self.0.follow().await;
+    }
+}
+
 /// The configuration of a lake in a folder, with rules.
 fn config(folder: &Path, rules: &str) -> Config {
     let (lake, wal) = (folder.join("lake"), folder.join("wal"));
@@ -213,6 +336,25 @@ fn config(folder: &Path, rules: &str) -> Config {
     std::fs::write(&path, text).unwrap();
     let layers = Layers::load(Some(&path), |_| None).unwrap();
     Config::from_layers(&layers).unwrap()
+}
+
+fn in_order(mut rows: Rows) -> Rows {
+    rows.sort_by(|one, other| one.partial_cmp(other).unwrap());
+    rows
+}
+
+/// Every file below a table's folder that is not of its log.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files = Vec::new();
+    for path in entries.filter(|path| !path.ends_with("_delta_log")) {
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files
 }
 
 fn read(path: &Path, signal: Signal) -> Rows {

@@ -18,12 +18,13 @@ mod world;
 use std::time::{Duration, Instant};
 
 use chrono::Days;
+use telestrata::maintenance::EraseScope;
 use telestrata::model::signal::Signal;
 
 use self::lake::Lake;
-use self::model::{Model, Rules};
-use self::questions::{Span, answers, estimates};
-use self::world::{Record, Shape, World};
+use self::model::{ERASURE, Model, RETENTION, Rules};
+use self::questions::{Span, answers, estimates, removed};
+use self::world::{Shape, World};
 
 fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
@@ -31,6 +32,18 @@ fn from_env(name: &str, default: u64) -> u64 {
 
 /// How often what is asked is asked again after every job.
 const LOOK_EVERY: u64 = 6;
+
+/// How often somebody wants to be erased.
+const ERASE_EVERY: u64 = 9;
+
+/// How often a snapshot is pinned.
+const PIN_EVERY: u64 = 8;
+
+/// What a named snapshot has to have, and until when.
+struct Pin {
+    until: u64,
+    rows: [Vec<(u64, Option<f64>)>; 3],
+}
 
 struct Simulation {
     days: u64,
@@ -40,6 +53,7 @@ struct Simulation {
     rules: Rules,
     /// Questions and their answers, on days on which they are asked.
     asked: Option<(Span, Vec<(String, String)>)>,
+    pinned: Option<(String, Pin)>,
     spent: Vec<(&'static str, Duration)>,
 }
 
@@ -47,7 +61,7 @@ impl Simulation {
     async fn day(&mut self, day: u64) {
         let started = Instant::now();
         for part in self.world.day(day) {
-            part.iter().for_each(|record| self.model.take(record));
+            part.iter().for_each(|record| self.model.take(record, &self.rules));
             self.lake.take(&part).await;
         }
         self.spend("intake", started);
@@ -57,7 +71,7 @@ impl Simulation {
         self.lake.compact(day).await;
         self.done(day, "compaction", started).await;
 
-        self.change_rules(day);
+        self.change_rules(day).await;
         let started = Instant::now();
         let over = self.days_over_cap(day).await;
         self.lake.retain(day).await;
@@ -66,11 +80,69 @@ impl Simulation {
             self.model.cap_metrics(last);
         }
         self.done(day, "retention", started).await;
+
+        if day % ERASE_EVERY == ERASE_EVERY - 1
+            && let Some(user) = self.model.a_user()
+        {
+            let started = Instant::now();
+            let whole_traces = day % 2 == 0;
+            let scope = if whole_traces { EraseScope::Trace } else { EraseScope::Record };
+            let before = self.erased();
+            self.model.erase(&user, whole_traces, &self.rules);
+            let expected: Vec<u64> = self.erased().iter().zip(before).map(|(after, before)| after - before).collect();
+            assert_eq!(self.lake.erase(&user, scope).await, expected, "day {day}: rows of {user} that are erased");
+            self.done(day, "erasure", started).await;
+        }
+        self.tidy(day).await;
         self.bounds(day).await;
     }
 
+    /// Vacuum and log clean-up; now and then a snapshot is pinned, and let go of a few days later.
+    async fn tidy(&mut self, day: u64) {
+        let started = Instant::now();
+        if let Some((name, kept)) = self.pinned.take_if(|(_, kept)| day >= kept.until) {
+            for (table, rows) in Signal::ALL.into_iter().zip(&kept.rows) {
+                assert_eq!(self.lake.pinned(&name, table).await, *rows, "day {day}: {table} as of snapshot {name}");
+            }
+            self.lake.unpin(&name).await;
+        }
+        if day % PIN_EVERY == 3 {
+            let name = format!("day-{day}");
+            self.lake.pin(&name).await;
+            let rows = Signal::ALL.map(|table| self.model.kept(table));
+            self.pinned = Some((name, Pin { until: day + PIN_EVERY - 2, rows }));
+            self.lake.leave_an_orphan();
+        }
+        self.lake.tidy().await;
+        self.done(day, "vacuum", started).await;
+    }
+
+    /// At the end: the store has what the logs name, and the ledger accounts for every row that went.
+    async fn close(mut self, day: u64) {
+        if let Some((name, _)) = self.pinned.take() {
+            self.lake.unpin(&name).await;
+        }
+        self.lake.tidy().await;
+        for (table, stored, live) in self.lake.stored_and_live().await {
+            assert_eq!(stored, live, "{table}: files in the store, and those that its log names");
+        }
+        for table in Signal::ALL {
+            for job in [RETENTION, ERASURE] {
+                let told = removed(&self.lake, job, table).await;
+                assert_eq!(told, self.model.removed(job, table), "rows of {table} that went by {job}, as the ledger tells");
+            }
+        }
+        self.rates(day).await;
+        self.lake.close().await;
+    }
+
+    /// Rows that were erased, by table.
+    fn erased(&self) -> [u64; 3] {
+        Signal::ALL.map(|table| self.model.removed(ERASURE, table))
+    }
+
     /// Rules change as years go by: one is tightened, a hold is lifted.
-    fn change_rules(&mut self, day: u64) {
+    async fn change_rules(&mut self, day: u64) {
         if day == self.days / 2 {
             self.rules.severity = 21;
         } else if day == self.days * 2 / 3 {
@@ -78,7 +150,7 @@ impl Simulation {
         } else {
             return;
         }
-        self.lake.configure(&self.rules);
+        self.lake.restart(&self.rules).await;
     }
 
     /// The last day of metrics that goes since there are too many bytes of those that no age takes: whole days, the oldest
@@ -213,6 +285,7 @@ async fn simulate(days: u64, seed: u64) {
         world: World::new(shape),
         rules,
         asked: None,
+        pinned: None,
         spent: Vec::new(),
     };
     for day in 0..days {
@@ -221,8 +294,7 @@ async fn simulate(days: u64, seed: u64) {
             println!("day {day}: {:.1?}", simulation.spent);
         }
     }
-    simulation.rates(days - 1).await;
-    simulation.lake.close().await;
+    simulation.close(days - 1).await;
 }
 
 /// In days: what two years need, or what shows in a few weeks.

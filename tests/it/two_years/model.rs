@@ -176,9 +176,10 @@ fn stays(
 }
 
 impl Model {
-    /// A record is stored, unless it names who was erased.
-    pub fn take(&mut self, record: &Rc<Record>) {
-        if record.user.as_ref().is_none_or(|user| !self.erased_users.contains(user)) {
+    /// A record is stored, unless it names who was erased and nothing holds it.
+    pub fn take(&mut self, record: &Rc<Record>, rules: &Rules) {
+        let is_erased = record.user.as_ref().is_some_and(|user| self.erased_users.contains(user));
+        if !is_erased || rules.holds(record) {
             self.taken.insert(record.number, Rc::clone(record));
             let adjusted = record.is_half.then_some(2.0);
             self.rows.push(Row { record: Rc::clone(record), adjusted, weighted: false });
@@ -227,11 +228,18 @@ impl Model {
         }
     }
 
-    /// What names this user goes, now and later.
-    pub fn erase(&mut self, user: &str, rules: &Rules) {
+    /// What names this user goes, now and later; with whole traces, now, all of the traces that it is in.
+    pub fn erase(&mut self, user: &str, whole_traces: bool, rules: &Rules) {
+        let names = |row: &&Row| row.record.user.as_deref() == Some(user);
+        let traces: BTreeSet<String> = if whole_traces {
+            self.rows.iter().filter(names).filter_map(|row| row.record.trace.clone()).collect()
+        } else {
+            BTreeSet::new()
+        };
         let removed = &mut self.removed;
         self.rows.retain(|row| {
-            let stays = row.record.user.as_deref() != Some(user) || rules.holds(&row.record);
+            let is_of_trace = row.record.trace.as_ref().is_some_and(|trace| traces.contains(trace));
+            let stays = !(names(&row) || is_of_trace) || rules.holds(&row.record);
             if !stays {
                 *removed.entry((ERASURE, row.record.table().table())).or_default() += 1;
             }

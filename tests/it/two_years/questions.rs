@@ -2,7 +2,8 @@
 //! over nobody who is erased.
 
 use arrow::array::AsArray;
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::{Float64Type, Int64Type};
+use telestrata::model::signal::Signal;
 
 use super::lake::Lake;
 use super::world::ACCOUNTS;
@@ -61,4 +62,14 @@ pub async fn estimates(lake: &Lake, first: u64, last: u64) -> (f64, f64) {
     let answer = &lake.rows(&query).await[0];
     let number = |column: usize| answer.column(column).as_primitive::<Float64Type>().value(0);
     (number(0), number(1))
+}
+
+/// Rows that a job took away from a table, as its commits and the ledger tell.
+pub async fn removed(lake: &Lake, job: &str, table: Signal) -> u64 {
+    let query = format!(
+        "SELECT coalesce(sum(CAST(operation_metrics ->> 'numRemovedRows' AS BIGINT)), 0) FROM system.history
+         WHERE job = '{job}' AND table_name = '{}'",
+        table.table(),
+    );
+    lake.rows(&query).await[0].column(0).as_primitive::<Int64Type>().value(0).unsigned_abs()
 }
