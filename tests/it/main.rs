@@ -49,6 +49,7 @@ mod query_cancel;
 mod query_cost;
 mod readers;
 mod request_counts;
+mod retention;
 mod roundtrip;
 mod secrets;
 mod senders;
