@@ -62,4 +62,5 @@ mod tls;
 mod trace_api;
 mod trace_index;
 mod trace_tree;
+mod two_years;
 mod views;
