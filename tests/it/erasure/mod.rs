@@ -125,7 +125,8 @@ fn live_files(home: &Home) -> Vec<PathBuf> {
     let (code, out, errors) = run(home.verb("sql").args(["--format", "json", query]));
     assert_eq!(code, 0, "{errors}");
     let files: Vec<Value> = serde_json::from_str(&out).unwrap();
-    let path = |file: &Value| home.lake().join(file["table_name"].as_str().unwrap()).join(file["path"].as_str().unwrap());
+    let path =
+        |file: &Value| home.lake().join(file["table_name"].as_str().unwrap()).join(file["path"].as_str().unwrap());
     files.iter().map(path).collect()
 }
 
@@ -270,7 +271,12 @@ async fn text_whole_traces_and_conditions_are_asked_for() {
     let server = home.serve();
     let odd = "o'\"u\\42 hidden";
     let body = format!("mail of {odd} bounced");
-    send(&server, "/v1/logs", logs(&[log(1, &body, &[]), log(2, "plain", &[]), log(3, "plain", &[("list", odd)])], &[], &[])).await;
+    send(
+        &server,
+        "/v1/logs",
+        logs(&[log(1, &body, &[]), log(2, "plain", &[]), log(3, "plain", &[("list", odd)])], &[], &[]),
+    )
+    .await;
     // A trace of five spans and two logs: the value is in one of the spans.
     send(&server, "/v1/traces", spans(10..14, Some(70), &[], &[], &[])).await;
     send(&server, "/v1/traces", spans(14..15, Some(70), &[("user.id", odd)], &[], &[])).await;
@@ -282,7 +288,8 @@ async fn text_whole_traces_and_conditions_are_asked_for() {
 
     let exact = report(erase(&home, "plan", None).args(["--attribute", &attribute]));
     assert_eq!(rows_of(&exact), rows((0, 0), (1, 0), (0, 0)));
-    let everywhere = report(erase(&home, "plan", None).args(["--attribute", &attribute, "--also-body", "--scope", "trace"]));
+    let everywhere =
+        report(erase(&home, "plan", None).args(["--attribute", &attribute, "--also-body", "--scope", "trace"]));
     assert_eq!(rows_of(&everywhere), rows((3, 0), (5, 0), (0, 0)), "{everywhere:#}");
     // From standard input it is in no list of processes.
     let mut command = erase(&home, "apply", None);
@@ -313,7 +320,9 @@ async fn text_whole_traces_and_conditions_are_asked_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_stays_and_the_report_says_why() {
-    let config = format!("{HOURLY}\n[[hold]]\ntable = \"logs\"\nwhere = \"body = 'in the record'\"\nreason = \"case 2026/17\"\n");
+    let config = format!(
+        "{HOURLY}\n[[hold]]\ntable = \"logs\"\nwhere = \"body = 'in the record'\"\nreason = \"case 2026/17\"\n"
+    );
     let home = Home::new(&config);
     let server = home.serve();
     send_everywhere(&server, 0).await;
@@ -418,8 +427,7 @@ async fn a_request_over_http_is_in_the_body_and_its_refusals_repeat_nothing() {
     }
     let (status, _) = post("/v1/erase/apply", good).await;
     assert_eq!(status, 200);
-    let standing: Value =
-        reqwest::get(format!("{}/v1/erase", server.http())).await.unwrap().json().await.unwrap();
+    let standing: Value = reqwest::get(format!("{}/v1/erase", server.http())).await.unwrap().json().await.unwrap();
     assert_eq!((&standing[0]["id"], &standing[0]["attribute"]), (&json!(1), &json!("user.id")));
     assert!(standing[0].get("hash").is_none() && standing[0].get("value").is_none(), "{standing}");
     let (status, text) = post("/v1/erase/lift", "{\"id\": 1}".to_owned()).await;
