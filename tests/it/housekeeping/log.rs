@@ -12,7 +12,7 @@ use telestrata::ledger::ledger_commits;
 use telestrata::maintenance::{Intent, TABLES, keep_log};
 use telestrata::model::signal::Signal;
 
-use super::{DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
+use super::{BY_HAND, DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
 use crate::support::fault_run::{Run, each_seed};
 use crate::support::fault_store::{Fault, Op, Plan};
 use crate::support::logs::{numbered_logs, send_logs};
@@ -58,7 +58,7 @@ fn versions(log: &Path) -> BTreeSet<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_commits_go_and_their_history_stays() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     flushed(&server, 0..12).await;
     let _ = said(&home.verb("compact").output().unwrap());
@@ -283,7 +283,7 @@ async fn logs_are_kept_in_a_storm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_lake_in_a_bucket_is_kept() {
     let s3 = S3::start().await;
-    let home = Home::with_lake_at("[flush]\nage = \"1h\"\n", &s3.lake("kept"), &s3.env());
+    let home = Home::with_lake_at(BY_HAND, &s3.lake("kept"), &s3.env());
     let server = home.serve();
     flushed(&server, 0..9).await;
     let _ = said(&home.verb("compact").output().unwrap());
