@@ -120,8 +120,8 @@ pub(super) fn erase_settings(config: &Config) -> Result<EraseSettings> {
     Ok(EraseSettings {
         target_bytes: config.compaction.target_bytes,
         memory: config.compaction.memory,
-        grace: Duration::from_hours(24),
-        log_retention: Duration::from_hours(30 * 24),
+        grace: config.housekeeping.grace,
+        log_retention: config.housekeeping.log_retention,
         holds: Arc::new(config.retention.holds.clone()),
         filters: Arc::new(RowFilters::new(&config.query, Arc::clone(&config.views))?),
     })
@@ -150,7 +150,7 @@ impl Asked {
             }
             None => {
                 let config = self.target.lake.load()?;
-                let eraser = Eraser::new(config.lake.clone(), erase_settings(&config)?, &Offline, progress);
+                let eraser = Eraser::new(config.lake.clone(), erase_settings(&config)?, Arc::new(Offline), progress);
                 if apply { eraser.apply(&request, &user_name()).await } else { eraser.plan(&request).await }
             }
         };
@@ -271,7 +271,7 @@ fn for_people(report: &EraseReport) -> String {
     }
     for table in &report.tables {
         if let Some(why) = &table.skipped {
-            _ = writeln!(text, "{}: left alone: {why}", table.table);
+            _ = writeln!(text, "{}: not asked: {why}", table.table);
         }
         for date in &table.dates {
             let size = ByteSize(date.bytes);

@@ -15,6 +15,7 @@ use crate::config::{Config, Layers, Origin};
 use crate::error::{Error, Result};
 use crate::ingest::Store;
 use crate::maintenance::Background;
+use crate::maintenance::{EraseService, JobKind};
 use crate::metrics::Metrics;
 use crate::query::QueryEngine;
 use crate::server::{self, Running, ServerSettings};
@@ -159,6 +160,7 @@ impl LocalServer {
         let metrics = Arc::new(Metrics::new(root.requests()));
         let store = Store::open(root.clone(), config.ingest.clone(), metrics).await?;
         let engine = Arc::new(QueryEngine::new(root, &config.query, Arc::clone(&config.views), handle)?);
+        let erase = EraseService { settings: erase_settings(config)?, desk: Arc::default() };
         let settings = ServerSettings {
             otlp_grpc: config.otlp_grpc.address(),
             otlp_http: config.otlp_http.address(),
@@ -170,7 +172,7 @@ impl LocalServer {
             insecure_plaintext: config.insecure_plaintext,
             import: import_settings(config, config.memory_limit / SERVER_IMPORT_SHARE),
             max_request_bytes: config.max_request_bytes,
-            erase: Some(erase_settings(config)?),
+            erase: Some(erase.clone()),
             config: config.described.clone(),
         };
         let running = match server::start(Arc::clone(&store), Arc::clone(&engine), settings).await {
@@ -185,7 +187,14 @@ impl LocalServer {
             }
         }
         match start_background(config, &store, &engine) {
-            Ok(background) => Ok(Self { store, running, background, _queries: queries }),
+            Ok(background) => {
+                let desk = background.as_ref().and_then(|background| background.desk(JobKind::Erasure));
+                if let Some(desk) = desk {
+                    // Set here alone.
+                    drop(erase.desk.set(desk));
+                }
+                Ok(Self { store, running, background, _queries: queries })
+            }
             Err(error) => {
                 running.stop().await;
                 store.close().await.and(Err(error))

@@ -43,12 +43,15 @@ pub use check::{
 };
 pub use compact::{CompactionSettings, Compactor, DateReport, Dedup, Pending};
 pub use erase::{
-    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Offline,
-    Remainder, TableErasure,
+    Around, DateErasure, EraseProof, EraseReport, EraseRequest, EraseScope, EraseService, EraseSettings, EraseWhat,
+    Eraser, Offline, Remainder, TableErasure,
 };
 pub use hold::{Hold, Holds};
 pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
-pub use jobs::{Background, CompactionJob, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
+pub use jobs::{
+    Background, CompactionJob, Desk, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob,
+    Snapshots, VacuumJob,
+};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use retention::{

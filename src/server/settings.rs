@@ -7,7 +7,7 @@ use super::tls::TlsFiles;
 use crate::auth::Users;
 use crate::error::{Error, Result};
 use crate::import::ImportSettings;
-use crate::maintenance::EraseSettings;
+use crate::maintenance::EraseService;
 
 /// Where the server listens and what it takes.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct ServerSettings {
     /// Bytes of one OTLP request, before and after decompression. OTLP 1.11 recommends 64 MiB.
     pub max_request_bytes: usize,
     /// How the HTTP API erases; `None` where it does not.
-    pub erase: Option<EraseSettings>,
+    pub erase: Option<EraseService>,
     /// What `GET /v1/config` answers: an object without secrets.
     pub config: serde_json::Value,
 }

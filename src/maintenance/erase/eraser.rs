@@ -1,7 +1,7 @@
 //! Plans and applies a request, table by table and date by date.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -16,7 +16,7 @@ use crate::erasure::{ErasureLog, Installed};
 use crate::error::{Error, Result};
 use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot, live_writers};
 use crate::maintenance::hold::Holds;
-use crate::maintenance::{Commit, JobKind, LedgerEntry, Progress, Rewriter, Rewrote, Run, runs};
+use crate::maintenance::{Commit, Desk, JobKind, LedgerEntry, Progress, Rewriter, Rewrote, Run, runs};
 use crate::model::promoted::Promoted;
 use crate::model::signal::Signal;
 use crate::query::RowFilters;
@@ -50,15 +50,24 @@ pub struct EraseSettings {
     pub filters: Arc<RowFilters>,
 }
 
+/// How a server erases: with what, and on whose threads once its background work has begun.
+#[derive(Debug, Clone)]
+pub struct EraseService {
+    /// With what.
+    pub settings: EraseSettings,
+    /// Empty where no background work runs.
+    pub desk: Arc<OnceLock<Desk>>,
+}
+
 /// Erases from one lake.
-pub struct Eraser<'a> {
+pub struct Eraser {
     root: LakeRoot,
     settings: EraseSettings,
-    around: &'a dyn Around,
+    around: Arc<dyn Around>,
     progress: Progress,
 }
 
-impl std::fmt::Debug for Eraser<'_> {
+impl std::fmt::Debug for Eraser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Eraser").field("root", &self.root).finish_non_exhaustive()
     }
@@ -78,9 +87,9 @@ struct Work {
     replaced: Aftermath,
 }
 
-impl<'a> Eraser<'a> {
+impl Eraser {
     /// An eraser of a lake, in a process that may have rows of it in memory.
-    pub const fn new(root: LakeRoot, settings: EraseSettings, around: &'a dyn Around, progress: Progress) -> Self {
+    pub fn new(root: LakeRoot, settings: EraseSettings, around: Arc<dyn Around>, progress: Progress) -> Self {
         Self { root, settings, around, progress }
     }
 
@@ -175,15 +184,32 @@ impl<'a> Eraser<'a> {
     /// The tables that the request fits, and why it does not fit the others.
     async fn open(&self, request: &EraseRequest) -> Result<(Vec<Work>, Vec<TableErasure>)> {
         let (mut works, mut skipped, mut refused) = (Vec::new(), Vec::new(), None);
-        let mut is_lake = false;
+        let (mut is_lake, mut fits) = (false, false);
         for signal in Signal::ALL {
             let table = LakeTable::new(&self.root, signal)?;
             let Some(snapshot) = table.load().await? else { continue };
             is_lake = true;
             let promoted: &[Promoted] = snapshot.promoted();
             let report = TableErasure { table: signal.to_string(), ..TableErasure::default() };
-            match Target::new(&request.what, signal, promoted, &self.settings.filters) {
-                Ok(Some(target)) => works.push(Work {
+            let mut report = report;
+            let target = match Target::new(&request.what, signal, promoted, &self.settings.filters) {
+                Ok(Some(target)) => {
+                    fits = true;
+                    Some(target)
+                }
+                Ok(None) => {
+                    report.skipped = Some("not asked for".to_owned());
+                    None
+                }
+                Err(error) => {
+                    report.skipped = Some(error.to_string());
+                    refused = Some(error);
+                    None
+                }
+            };
+            let of_traces = request.scope == EraseScope::Trace && has_traces(signal);
+            match target.or_else(|| of_traces.then(|| Target::nothing(signal))) {
+                Some(target) => works.push(Work {
                     table,
                     snapshot,
                     target: Arc::new(target),
@@ -192,11 +218,7 @@ impl<'a> Eraser<'a> {
                     report,
                     replaced: Aftermath::default(),
                 }),
-                Ok(None) => skipped.push(TableErasure { skipped: Some("not asked for".to_owned()), ..report }),
-                Err(error) => {
-                    skipped.push(TableErasure { skipped: Some(error.to_string()), ..report });
-                    refused = Some(error);
-                }
+                None => skipped.push(report),
             }
         }
         if !is_lake {
@@ -206,7 +228,7 @@ impl<'a> Eraser<'a> {
             ));
         }
         match refused {
-            Some(error) if works.is_empty() => Err(error),
+            Some(error) if !fits => Err(error),
             _ => Ok((works, skipped)),
         }
     }

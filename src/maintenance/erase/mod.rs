@@ -26,6 +26,6 @@ mod scan;
 mod target;
 
 pub use around::{Around, Offline};
-pub use eraser::{EraseSettings, Eraser};
+pub use eraser::{EraseService, EraseSettings, Eraser};
 pub use report::{DateErasure, EraseProof, EraseReport, Remainder, TableErasure};
 pub use request::{EraseRequest, EraseScope, EraseWhat};

@@ -1,19 +1,16 @@
 //! What still has the value once the tables have it no more, and how long.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use futures::TryStreamExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _};
-use serde::Deserialize;
+use object_store::ObjectStoreExt as _;
 
 use super::eraser::EraseSettings;
 use super::report::{EraseProof, Remainder};
 use super::request::{EraseRequest, EraseScope, EraseWhat};
 use crate::error::{Error, Result};
-use crate::lake::{LakeRoot, LiveFile, WriterKind, writers};
+use crate::lake::{LakeRoot, LiveFile, NamedSnapshot, NamedSnapshots, WriterKind, writers};
 
 /// Of the files that an erasure replaced.
 #[derive(Debug, Clone, Copy, Default)]
@@ -138,44 +135,23 @@ async fn write_ahead_logs(root: &LakeRoot, done: &Done<'_>, now: DateTime<Utc>) 
     Ok(entries)
 }
 
-/// What a name pins, of which the tables' versions alone matter here.
-#[derive(Deserialize)]
-struct Pinned {
-    tables: BTreeMap<String, u64>,
-}
-
 async fn named_snapshots(root: &LakeRoot, done: &Done<'_>) -> Result<Option<Remainder>> {
-    let unreadable =
-        |error: object_store::Error| Error::unavailable("the named snapshots can't be read").with_source(error);
-    let store = root.table_store("_snapshots")?;
-    let listed: Vec<_> = match store.list(None).try_collect().await {
-        Ok(listed) => listed,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut names = Vec::new();
-    for object in listed {
-        let Some(name) = object.location.filename().and_then(|name| name.strip_suffix(".json")) else { continue };
-        let bytes = match store.get(&object.location).await {
-            Ok(object) => object.bytes().await.map_err(unreadable)?,
-            Err(object_store::Error::NotFound { .. }) => continue,
-            Err(error) => return Err(unreadable(error)),
-        };
-        // One that can't be read pins what nobody knows.
-        let pinned = serde_json::from_slice::<Pinned>(&bytes).map_or(BTreeMap::new(), |pinned| pinned.tables);
-        let is_older = |(table, now): (&String, &u64)| pinned.get(table).is_none_or(|pinned| pinned < now);
-        if done.proof.versions.iter().any(is_older) {
-            names.push(name.to_owned());
-        }
-    }
-    if names.is_empty() || done.aftermath.files == 0 {
+    if done.aftermath.files == 0 {
         return Ok(None);
     }
-    let detail = format!(
-        "named snapshots from before keep their files: {}; `telestrata snapshot drop` lets go of them",
-        names.join(", ")
-    );
-    Ok(Some(Remainder { place: "named-snapshots".to_owned(), until: None, detail }))
+    let is_older = |pinned: &NamedSnapshot| {
+        done.proof.versions.iter().any(|(table, now)| pinned.tables.get(table).is_some_and(|pinned| pinned < now))
+    };
+    let pinned: Vec<String> =
+        NamedSnapshots::new(root)?.list().await?.into_iter().filter(is_older).map(|pinned| pinned.name).collect();
+    Ok((!pinned.is_empty()).then(|| Remainder {
+        place: "named-snapshots".to_owned(),
+        until: None,
+        detail: format!(
+            "named snapshots from before keep their files: {}; `telestrata snapshot drop NAME` lets go of them",
+            pinned.join(", ")
+        ),
+    }))
 }
 
 /// Whether the bucket keeps versions shows in the answer for the newest commit.

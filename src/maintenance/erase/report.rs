@@ -33,7 +33,7 @@ pub struct EraseReport {
 pub struct TableErasure {
     /// Its name.
     pub table: String,
-    /// Why it was left alone: the condition does not fit it.
+    /// Why it was not asked by itself: the condition does not fit it. Rows of whole traces go all the same.
     pub skipped: Option<String>,
     /// By date, those alone with rows that match.
     pub dates: Vec<DateErasure>,

@@ -48,6 +48,8 @@ pub(super) struct Target {
 enum Matcher {
     Attribute(Arc<Wanted>),
     Where(RowFilter),
+    /// No row by itself: the table has rows of traces that others match.
+    Nothing,
 }
 
 /// An attribute's value, and how it may be written in text.
@@ -89,6 +91,11 @@ impl Target {
         Ok(Some(Self { signal, matcher, traces: None }))
     }
 
+    /// No row of a table, but for what belongs to traces.
+    pub(super) const fn nothing(signal: Signal) -> Self {
+        Self { signal, matcher: Matcher::Nothing, traces: None }
+    }
+
     /// The same, and every row of these traces, where the table has rows of traces.
     pub(super) fn with_traces(&self, traces: &Arc<Traces>) -> Self {
         let traces = has_traces(self.signal).then(|| Arc::clone(traces));
@@ -103,6 +110,7 @@ impl Target {
         match &self.matcher {
             // What it looks at, planning has forgotten.
             Matcher::Where(_) => true,
+            Matcher::Nothing => false,
             Matcher::Attribute(wanted) => {
                 let schema = contract_schema(self.signal);
                 let data_type = schema.field_with_name(column).map(|field| field.data_type().clone());
@@ -119,6 +127,7 @@ impl Target {
     pub(super) fn hits(&self, batch: &RecordBatch) -> Result<Option<Vec<bool>>> {
         let mut hits = match &self.matcher {
             Matcher::Attribute(wanted) => rows_with(batch, &mut &**wanted),
+            Matcher::Nothing => None,
             Matcher::Where(filter) => {
                 let matches = filter.matches(batch)?;
                 (matches.true_count() > 0).then(|| matches.values().iter().collect())
@@ -146,7 +155,7 @@ impl Target {
     pub(super) fn value(&self) -> Option<&str> {
         match &self.matcher {
             Matcher::Attribute(wanted) => Some(&wanted.value),
-            Matcher::Where(_) => None,
+            Matcher::Where(_) | Matcher::Nothing => None,
         }
     }
 }

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::backoff::pause;
+use super::desk::Desk;
 use super::job::{Job, JobContext, Outcome};
 use super::lane::Lanes;
 use super::settings::MaintenanceSettings;
@@ -26,7 +27,7 @@ use super::states::{JobState, JobStates};
 use super::threads;
 use crate::error::{Error, Result};
 use crate::lake::{LakeRoot, Throttle};
-use crate::maintenance::Progress;
+use crate::maintenance::{JobKind, Progress};
 use crate::metrics::Metrics;
 
 /// How long a stop waits for jobs to clean up.
@@ -104,6 +105,21 @@ impl Background {
             state.is_stopped();
         };
         self.tasks.spawn_on(task, handle);
+    }
+
+    /// Where work of a kind can be asked for; `None` once this is being dropped. Once a kind: each is a row in `system.jobs`.
+    pub fn desk(&self, kind: JobKind) -> Option<Desk> {
+        let handle = self.handle()?.clone();
+        let state = self.states.add(kind, "", Arc::clone(&self.metrics));
+        state.is_idle();
+        let context = JobContext {
+            root: self.root.clone(),
+            now: Utc::now(),
+            progress: Progress::default(),
+            stop: self.stop.clone(),
+            lane: self.lanes.of(kind),
+        };
+        Some(Desk { handle, context, state, cut_off: self.cut_off.clone(), tasks: self.tasks.clone() })
     }
 
     /// Ends every job within seconds. The threads stay until this is dropped: connections that they serve may be in use.

@@ -79,6 +79,12 @@ impl JobState {
         (shown.row.state, shown.row.started) = (RUNNING, Some(now));
     }
 
+    /// Nothing is asked for.
+    pub(super) fn is_idle(&self) {
+        let row = &mut self.lock().row;
+        (row.state, row.next_run) = (WAITING, None);
+    }
+
     pub(super) fn is_stopped(&self) {
         let row = &mut self.lock().row;
         (row.state, row.next_run) = (STOPPED, None);

@@ -20,7 +20,7 @@ use crate::erasure::ErasureLog;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ingest::Store;
 use crate::lake::LakeRoot;
-use crate::maintenance::{Around, EraseReport, EraseRequest, Eraser, Progress};
+use crate::maintenance::{Around, EraseReport, EraseRequest, EraseService, Eraser, JobContext, Progress};
 use crate::model::signal::Signal;
 use crate::server::body::read_body;
 
@@ -33,9 +33,8 @@ const LOCAL: &str = "local";
 /// What would go and what would stay.
 pub(super) async fn plan(State(api): State<Arc<Api>>, request: Request) -> Result<Response, Problem> {
     let asked = read(&api, request).await?;
-    let worker = Arc::clone(&api);
-    let report = at_once(&api, async move { eraser(&worker, &Serving(Arc::clone(&worker.store)))?.plan(&asked).await });
-    Ok(answer(&report.await?))
+    let work = move |eraser: Eraser| async move { eraser.plan(&asked).await };
+    Ok(answer(&in_background(&api, work).await?))
 }
 
 /// Does it, and answers when it is proved. A client that goes away does not stop it.
@@ -45,14 +44,14 @@ pub(super) async fn apply(
     request: Request,
 ) -> Result<Response, Problem> {
     let asked = read(&api, request).await?;
-    let worker = Arc::clone(&api);
-    let report = at_once(&api, async move {
-        let _turn = worker.erasing.lock().await;
-        let by = principal.name().unwrap_or(LOCAL);
+    let by = principal.name().unwrap_or(LOCAL).to_owned();
+    let turn = Arc::clone(&api.erasing);
+    let work = move |eraser: Eraser| async move {
+        let _turn = turn.lock().await;
         tracing::info!(request = asked.describe(), by, "erasing");
-        eraser(&worker, &Serving(Arc::clone(&worker.store)))?.apply(&asked, by).await
-    });
-    Ok(answer(&report.await?))
+        eraser.apply(&asked, &by).await
+    };
+    Ok(answer(&in_background(&api, work).await?))
 }
 
 /// The standing erasures, lifted ones too.
@@ -88,14 +87,20 @@ async fn read(api: &Api, request: Request) -> Result<EraseRequest> {
     EraseRequest::from_json(&body)
 }
 
-fn eraser<'a>(api: &Api, around: &'a Serving) -> Result<Eraser<'a>> {
-    let settings = api.erase.clone().ok_or_else(|| Error::new(ErrorKind::NotFound, "this server does not erase"))?;
-    Ok(Eraser::new(api.store.root().clone(), settings, around, Progress::default()))
-}
-
-/// Runs work to its end, whether or not the client waits.
-async fn at_once(api: &Api, work: impl Future<Output = Result<EraseReport>> + Send + 'static) -> Result<EraseReport> {
-    let done = api.life.spawn(work).await;
+/// Runs work to its end, whether or not the client waits: as a job does, where jobs run.
+async fn in_background<F>(api: &Api, work: impl FnOnce(Eraser) -> F + Send + 'static) -> Result<EraseReport>
+where
+    F: Future<Output = Result<EraseReport>> + Send,
+{
+    let EraseService { settings, desk } =
+        api.erase.clone().ok_or_else(|| Error::new(ErrorKind::NotFound, "this server does not erase"))?;
+    let around = Arc::new(Serving(Arc::clone(&api.store)));
+    if let Some(desk) = desk.get() {
+        let eraser = |context: JobContext| Eraser::new(context.root, settings, around, context.progress);
+        return desk.run(move |context| work(eraser(context))).await;
+    }
+    let eraser = Eraser::new(api.store.root().clone(), settings, around, Progress::default());
+    let done = api.life.spawn(async move { work(eraser).await }).await;
     done.map_err(|error| Error::internal("the erasure died").with_source(error))?.ok_or_else(|| {
         Error::unavailable("the server stopped before the erasure was done; make the same request when it is back")
     })?

@@ -27,7 +27,7 @@ use crate::auth::Role;
 use crate::error::Error;
 use crate::import::ImportSettings;
 use crate::ingest::Store;
-use crate::maintenance::EraseSettings;
+use crate::maintenance::EraseService;
 use crate::server::authenticate::{Gate, challenge};
 use crate::server::jaeger;
 use crate::server::life::Life;
@@ -52,9 +52,9 @@ pub(super) struct Api {
     pub(super) room: Arc<Room>,
     pub(super) import: ImportSettings,
     pub(super) importing: Arc<tokio::sync::Mutex<()>>,
-    pub(super) erase: Option<EraseSettings>,
+    pub(super) erase: Option<EraseService>,
     /// Held by the erasure that is under way.
-    pub(super) erasing: tokio::sync::Mutex<()>,
+    pub(super) erasing: Arc<tokio::sync::Mutex<()>>,
     pub(super) config: serde_json::Value,
 }
 
@@ -102,7 +102,7 @@ pub(in crate::server) fn routes(
             import: settings.import.clone(),
             importing: Arc::default(),
             erase: settings.erase.clone(),
-            erasing: tokio::sync::Mutex::default(),
+            erasing: Arc::default(),
             config: settings.config.clone(),
         }))
         .merge(gate.role_before(Role::Query, jaeger::routes(traces)))

@@ -11,7 +11,9 @@ use telestrata::config::{Config, Layers};
 use telestrata::erasure::SecretValue;
 use telestrata::import::{FileFormat, ImportSettings, Importer, Input};
 use telestrata::lake::{LakeRoot, LakeTable};
-use telestrata::maintenance::{EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Holds, Offline, Progress};
+use telestrata::maintenance::{
+    EraseReport, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Holds, Offline, Progress,
+};
 use telestrata::model::signal::Signal;
 use telestrata::query::RowFilters;
 use url::Url;
@@ -77,7 +79,7 @@ fn root(store: Arc<dyn ObjectStore>) -> LakeRoot {
 }
 
 async fn apply(root: LakeRoot) -> Result<EraseReport, telestrata::error::Error> {
-    Eraser::new(root, settings(), &Offline, Progress::default()).apply(&request(), "the test").await
+    Eraser::new(root, settings(), Arc::new(Offline), Progress::default()).apply(&request(), "the test").await
 }
 
 /// A copy of every object.
@@ -168,11 +170,16 @@ async fn one_that_is_killed_is_done_by_the_next() {
         ("more are made", &has_nearly_ended),
     ];
     for (phase, has_come) in phases {
-        let mut child = erase(&home, "apply", None).args(["--attribute", &attribute]).stdout(Stdio::null()).spawn().unwrap();
+        let mut child =
+            erase(&home, "apply", None).args(["--attribute", &attribute]).stdout(Stdio::null()).spawn().unwrap();
         wait_for(phase, || has_come().or_else(|| child.try_wait().unwrap().map(|_| ())));
         let _ = child.kill();
         child.wait().unwrap();
-        let (code, out, errors) = run(home.verb("sql").args(["--format", "csv", "select count(*) as n from logs where attributes['user.id'] = 'u43'"]));
+        let (code, out, errors) = run(home.verb("sql").args([
+            "--format",
+            "csv",
+            "select count(*) as n from logs where attributes['user.id'] = 'u43'",
+        ]));
         assert_eq!((code, out), (0, format!("n\n{}\n", kept())), "killed when {phase}: {errors}");
     }
     let done = report(erase(&home, "apply", None).args(["--attribute", &attribute]));

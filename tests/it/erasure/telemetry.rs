@@ -38,7 +38,13 @@ pub fn logs(records: &[Value], resource: &[(&str, &str)], scope: &[(&str, &str)]
 }
 
 /// A request of spans: of a trace of its own each, but `trace` where that is given.
-pub fn spans(numbers: std::ops::Range<u64>, trace: Option<u64>, pairs: &[(&str, &str)], event: &[(&str, &str)], link: &[(&str, &str)]) -> String {
+pub fn spans(
+    numbers: std::ops::Range<u64>,
+    trace: Option<u64>,
+    pairs: &[(&str, &str)],
+    event: &[(&str, &str)],
+    link: &[(&str, &str)],
+) -> String {
     let spans: Vec<Value> = numbers
         .map(|number| {
             json!({

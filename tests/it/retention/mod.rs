@@ -15,8 +15,7 @@ use telestrata::model::signal::Signal;
 use crate::support::server::{Home, telestrata};
 use world::{Kept, Model, Row, Rules, date, file_of, trace_id, traces};
 
-const RULES: Rules =
-    Rules { traces_after: 4, traces_then: Some(12), logs_after: 6, logs_then: Some(15), share: 0.25 };
+const RULES: Rules = Rules { traces_after: 4, traces_then: Some(12), logs_after: 6, logs_then: Some(15), share: 0.25 };
 
 fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
@@ -110,7 +109,11 @@ async fn day_by_day_what_is_kept_is_what_the_rules_say() {
             let late: Vec<Row> = (0..60_u64)
                 .flat_map(|late| {
                     // Of traces of the last days, of long ago, of none before.
-                    let trace = if late % 10 == 0 { 100_000 + day * 100 + late } else { (day.min(14) * 30).saturating_sub(late * 6) };
+                    let trace = if late % 10 == 0 {
+                        100_000 + day * 100 + late
+                    } else {
+                        (day.min(14) * 30).saturating_sub(late * 6)
+                    };
                     let own = (trace / 30).min(day);
                     let number = number + late * 2;
                     [
@@ -129,7 +132,11 @@ async fn day_by_day_what_is_kept_is_what_the_rules_say() {
         let plan = job(&home).plan(&Signal::ALL, date(day)).await.unwrap();
         assert!(plan.commits.is_empty() && plan.failures.is_empty(), "{plan:?}");
         let expected = [before[0] - after[0], before[1] - after[1]];
-        assert_eq!([going(&plan, "spans"), going(&plan, "logs")], expected.map(|rows| rows as u64), "plan of day {day}");
+        assert_eq!(
+            [going(&plan, "spans"), going(&plan, "logs")],
+            expected.map(|rows| rows as u64),
+            "plan of day {day}"
+        );
         let done = apply(&home, day).await;
         assert_eq!((done.lines, done.traces_decided), (plan.lines, plan.traces_decided), "plan and run of day {day}");
         judged += done.traces_decided;
@@ -168,7 +175,9 @@ fn the_command_shows_then_does_and_the_log_says_who() {
 
     // On this date the first date is past the traces' age, and none that of logs.
     let first = date(5).to_string();
-    let plan: Value = serde_json::from_str(&said(&retention(&home, "plan", &["--json", "--as-of", &first]).output().unwrap())).unwrap();
+    let plan: Value =
+        serde_json::from_str(&said(&retention(&home, "plan", &["--json", "--as-of", &first]).output().unwrap()))
+            .unwrap();
     let lines = plan["lines"].as_array().unwrap();
     assert!(lines.iter().any(|line| line["goes"] == true && line["first_date"] == line["last_date"]), "{plan}");
     assert!(lines.iter().any(|line| line["reason"].as_str().unwrap().contains("no rule is of them")), "{plan}");
@@ -209,7 +218,11 @@ fn copied(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copied(&entry.path(), &to) } else { _ = std::fs::copy(entry.path(), to).unwrap() }
+        if entry.file_type().unwrap().is_dir() {
+            copied(&entry.path(), &to)
+        } else {
+            _ = std::fs::copy(entry.path(), to).unwrap()
+        }
     }
 }
 
@@ -256,7 +269,8 @@ fn runs_at_once_and_a_compactor_agree() {
     }
     model.add(&rows);
     model.apply(1000);
-    let mut at_work: Vec<_> = (0..2).map(|_| retention(&home, "apply", &[]).stdout(Stdio::null()).spawn().unwrap()).collect();
+    let mut at_work: Vec<_> =
+        (0..2).map(|_| retention(&home, "apply", &[]).stdout(Stdio::null()).spawn().unwrap()).collect();
     at_work.push(home.verb("compact").stdout(Stdio::null()).spawn().unwrap());
     for mut run in at_work {
         // 3: another was first; the next run does the rest.
@@ -325,36 +339,42 @@ async fn a_cap_takes_the_oldest_dates_and_never_todays() {
 #[test]
 fn the_views_say_the_same_before_and_after_as_far_as_chance_allows() {
     let home = Home::new(&LONG_PAST.toml());
-    // Each trace: a request of `front`, one of `cart` below it in two of three, an error in one of ten.
+    // Each trace: a request of `front`, which calls `cart` in two of three, and an error in one of ten.
     let mut rows = Vec::new();
     for trace in 0..2000 {
-        let front = Row { service: "front", is_error: trace % 10 == 0, ..Row::span(trace * 2, trace, trace % 2, trace) };
+        let front =
+            Row { service: "front", is_error: trace % 10 == 0, ..Row::span(trace * 2, trace, trace % 2, trace) };
         rows.push(front);
         if trace % 3 > 0 {
-            rows.push(Row { service: "cart", ..Row::span(trace * 2 + 1, trace, trace % 2, trace) });
+            let parent = Some(trace * 2);
+            rows.push(Row { service: "cart", parent, ..Row::span(trace * 2 + 1, trace, trace % 2, trace) });
         }
     }
     import(&home, &rows);
-    let total = |service: &str| number(&home, &format!("select coalesce(sum(requests), 0.0) from red where service_name = '{service}'"));
+    let front = || number(&home, "select sum(requests) from red where service_name = 'front'");
+    let calls = || number(&home, "select sum(calls) from service_edges where client = 'front' and server = 'cart'");
+    let all = || number(&home, "select sum(requests) from red");
     let errors = || number(&home, "select sum(errors) from red");
-    let rate = || number(&home, "select sum(errors) / sum(requests) from red");
-    let before = (total("front"), total("cart"), errors(), rate());
-    assert_eq!((before.0, before.2), (2000.0, 200.0));
+    let before = (front(), calls(), all(), errors());
+    assert_eq!(before, (2000.0, 1333.0, 3333.0, 200.0));
     said(&retention(&home, "apply", &[]).output().unwrap());
     let stored = number(&home, "select count(*) from spans");
     assert!(stored < rows.len() as f64 / 2.0, "{stored}");
-    let share = LONG_PAST.share;
-    let sigma = |sampled: f64| (sampled * (1.0 - share) / share).sqrt();
-    // Traces with an error are kept without chance.
-    let bound = 4.0 * sigma(1800.0);
-    assert!((total("front") - before.0).abs() <= bound, "{} of {} ± {bound}", total("front"), before.0);
-    let bound = 4.0 * sigma(before.1 * 0.9);
-    assert!((total("cart") - before.1).abs() <= bound, "{} of {} ± {bound}", total("cart"), before.1);
-    assert_eq!(errors(), before.2);
-    let bound = 4.0 * before.3 * sigma(3000.0) / 3000.0;
-    assert!((rate() - before.3).abs() <= bound, "{} of {} ± {bound}", rate(), before.3);
-    let weights = sql(&home, "select distinct coalesce(adjusted_count, 1) as w from spans order by w");
-    assert_eq!(weights, [serde_json::json!({"w": 1.0}), serde_json::json!({"w": 4.0})]);
+    // Of the sampled traces (those without an error), the sum of the squares of what each has.
+    let bound = |squares: f64| 4.0 * (squares * (1.0 - LONG_PAST.share) / LONG_PAST.share).sqrt();
+    let is_near =
+        |after: f64, before: f64, bound: f64| assert!((after - before).abs() <= bound, "{after}, {before} ± {bound}");
+    is_near(front(), before.0, bound(1800.0));
+    is_near(calls(), before.1, bound(1200.0));
+    is_near(all(), before.2, bound(600.0 + 1200.0 * 4.0));
+    assert_eq!(errors(), before.3, "errors are kept without chance");
+    let worst = before.3 / (before.2 - bound(5400.0)) - before.3 / before.2;
+    is_near(errors() / all(), before.3 / before.2, worst);
+    for service in ["front", "cart"] {
+        let weights =
+            format!("select count(distinct coalesce(adjusted_count, 1)) from spans where service_name = '{service}'");
+        assert_eq!(number(&home, &weights), 2.0, "1 and {}", 1.0 / LONG_PAST.share);
+    }
 }
 
 #[test]

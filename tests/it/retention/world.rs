@@ -25,6 +25,8 @@ pub struct Row {
     pub is_error: bool,
     pub service: &'static str,
     pub state: &'static str,
+    /// The number of the span above it.
+    pub parent: Option<u64>,
 }
 
 /// A trace id, random in every digit and the same in every run.
@@ -32,10 +34,25 @@ pub fn trace_id(number: u64) -> String {
     format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&number.to_be_bytes()))
 }
 
+fn span_id(number: u64) -> String {
+    format!("{:016x}", number + 1)
+}
+
 impl Row {
     pub fn span(number: u64, trace: u64, day: u64, second: u64) -> Self {
         let (trace, service) = (Some(trace_id(trace)), ["front", "cart", "stock"][(number % 3) as usize]);
-        Self { number, is_log: false, trace, day, second, duration_ms: 20, is_error: false, service, state: "" }
+        Self {
+            number,
+            is_log: false,
+            trace,
+            day,
+            second,
+            duration_ms: 20,
+            is_error: false,
+            service,
+            state: "",
+            parent: None,
+        }
     }
 
     pub fn log(number: u64, trace: Option<u64>, day: u64, second: u64) -> Self {
@@ -60,7 +77,7 @@ impl Row {
             return json!({ "resourceLogs": [{ "resource": resource, "scopeLogs": [{ "logRecords": [record] }] }] });
         }
         let span = json!({
-            "traceId": id, "spanId": format!("{:016x}", self.number + 1), "name": "work", "kind": 2,
+            "traceId": id, "spanId": span_id(self.number), "parentSpanId": self.parent.map_or_else(String::new, span_id), "name": "work", "kind": 2,
             "startTimeUnixNano": self.nanos().to_string(),
             "endTimeUnixNano": (self.nanos() + self.duration_ms * 1_000_000).to_string(),
             "status": { "code": if self.is_error { 2 } else { 0 } }, "traceState": self.state, "attributes": attributes,
@@ -228,13 +245,14 @@ pub fn traces(days: u64, a_day: u64) -> Vec<Row> {
                 0
             }
             4 => {
-                add(Row { duration_ms: 2001 + trace % 2 * 500, ..Row::span(trace, trace, day, second) });
+                // Slow, or not quite.
+                add(Row { duration_ms: 2000 + trace % 24 / 12, ..Row::span(trace, trace, day, second) });
                 0
             }
             // No span at all.
             5 => [0, 1].map(|more| add(Row::log(trace, Some(trace), day, second + more))).len(),
             6 => {
-                add(Row { is_error: trace % 8 == 0, ..Row::log(trace, None, day, second) });
+                add(Row { is_error: trace % 24 == 6, ..Row::log(trace, None, day, second) });
                 0
             }
             7 | 8 => {
