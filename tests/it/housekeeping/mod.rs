@@ -2,6 +2,7 @@
 
 mod log;
 mod snapshots;
+mod under_a_server;
 mod vacuum;
 mod writers;
 
