@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::Result;
 use crate::ingest::Store;
-use crate::maintenance::{Background, CompactionJob, Snapshots};
+use crate::maintenance::{Background, CompactionJob, LogJob, RetentionJob, Snapshots, TABLES, VacuumJob};
 use crate::model::signal::Signal;
 use crate::query::QueryEngine;
 
@@ -37,6 +37,14 @@ pub(super) fn start_background(
             Arc::clone(&snapshots),
             Arc::clone(metrics),
         )));
+    }
+    if !config.retention.is_empty() {
+        let rules = Arc::clone(&config.retention);
+        background.spawn(Box::new(RetentionJob::new(rules, config.query.clone(), config.compaction)));
+    }
+    for table in TABLES {
+        background.spawn(Box::new(LogJob::new(table, config.housekeeping)));
+        background.spawn(Box::new(VacuumJob::new(table, config.housekeeping)));
     }
     Ok(Some(background))
 }

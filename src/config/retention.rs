@@ -303,6 +303,14 @@ mod tests {
     }
 
     #[rstest::rstest]
+    #[case("array_has(services, 'payments') and stored_span_count > 100")]
+    #[case("root_service = 'front' and root_name like 'GET %' and sample(trace_id, 0.5)")]
+    #[case("time < timestamp '2024-01-01' or error_log_count > 0")]
+    fn conditions_on_traces(#[case] condition: &str) {
+        load(&format!("[[retention]]\ntable = \"traces\"\nafter = \"1d\"\nkeep_where = \"{condition}\"")).unwrap();
+    }
+
+    #[rstest::rstest]
     #[case::unknown_table("table = \"log\"\nafter = \"1d\"", "`log` is not one of")]
     #[case::unknown_key("table = \"logs\"\nafter = \"1d\"\nkeep = \"x\"", "keep")]
     #[case::no_table("after = \"1d\"", "table")]

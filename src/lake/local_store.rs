@@ -127,7 +127,7 @@ impl DurableLocalStore {
         blocking(move || {
             let touched = File::options().write(true).open(&path);
             touched.and_then(|file| file.set_modified(SystemTime::now())).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: error.into() },
+                ErrorKind::NotFound => Error::NotFound { path: path.display().to_string(), source: error.into() },
                 _ => generic(error),
             })
         })
@@ -322,7 +322,7 @@ mod tests {
         let (old, new) = (location(&folder, "old"), location(&folder, "new"));
         store.put(&old, "rows".into()).await.unwrap();
         let past = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000);
-        fs::File::options().write(true).open(folder.path().join("old")).unwrap().set_modified(past).unwrap();
+        File::options().write(true).open(folder.path().join("old")).unwrap().set_modified(past).unwrap();
         let before = chrono::Utc::now() - chrono::TimeDelta::seconds(1);
         store.copy(&old, &new).await.unwrap();
         assert!(store.head(&new).await.unwrap().last_modified > before);

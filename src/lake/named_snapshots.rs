@@ -32,6 +32,7 @@ pub struct NamedSnapshot {
     /// The name: lower-case letters, digits, `-`, `_` and `.`.
     pub name: String,
     /// When it was made.
+    #[serde(with = "super::instant")]
     pub created: DateTime<Utc>,
     /// Table to Delta version.
     pub tables: BTreeMap<String, u64>,

@@ -52,7 +52,13 @@ impl LakeTable {
     /// `Unavailable` after the last try; then it may or may not be in, and the same call may be made again.
     pub async fn rewrite(&self, base: &TableSnapshot, rewrite: Rewrite<'_>) -> Result<Rewritten> {
         let mut newest = base.clone();
-        let mut outcome = self.rewrite_once(base, &newest, rewrite).await;
+        let mut outcome = match self.recent(base).await {
+            Ok(recent) => {
+                newest = recent;
+                self.rewrite_once(base, &newest, rewrite).await
+            }
+            Err(error) => Err(error),
+        };
         for pause in PAUSES {
             if self.is_stale(rewrite.added) || !self.is_worth_another_try(&outcome, pause).await {
                 break;

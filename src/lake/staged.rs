@@ -1,4 +1,4 @@
-//! How long a file has been in the store without a commit that names it.
+//! How long something has been waiting: a file for the commit that names it, a snapshot for a look at what is newer.
 //!
 //! Vacuum removes what no commit names once it is older than the grace (`vacuum.grace`). A writer keeps its side of that:
 //! what it staged longer than half of the grace ago it writes anew instead of committing it. The other half is for the
@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// The moment at which a writer began to stage files.
+/// The moment at which the wait began.
 #[derive(Debug, Clone, Copy)]
 pub struct StagedSince {
     /// Does not run while the machine sleeps.

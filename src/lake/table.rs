@@ -29,6 +29,7 @@ use super::delta_log::{
 use super::files::{LiveFile, LiveFiles};
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
+use super::staged::StagedSince;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
@@ -70,6 +71,8 @@ pub struct TableSnapshot {
     state: DeltaTableState,
     columns: TableColumns,
     files: Arc<LiveFiles>,
+    /// Since when it may no longer be the newest.
+    seen: StagedSince,
 }
 
 impl TableSnapshot {
@@ -216,14 +219,36 @@ impl LakeTable {
             .await
             .map_err(|error| self.unavailable("can't be refreshed", error))?;
         if state.version() == snapshot.version() {
-            return Ok(snapshot.clone());
+            return Ok(TableSnapshot { seen: StagedSince::now(), ..snapshot.clone() });
         }
         self.checked(state)
     }
 
+    /// The newest version after a failure. Where the snapshot is that, it is opened anew: the checkpoint and the commits
+    /// that it stands on may have been cleaned up, and a refresh to the same version would go on standing on them.
+    pub(super) async fn refresh_or_reload(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
+        match self.refresh(snapshot).await {
+            Ok(newest) if newest.version() > snapshot.version() => Ok(newest),
+            refreshed => match self.load().await? {
+                Some(newest) if newest.version() >= snapshot.version() => Ok(newest),
+                _ => refreshed,
+            },
+        }
+    }
+
+    /// The snapshot, brought up to the newest version where it was last looked at long ago. The next version's commit may
+    /// have come and gone again since then: a commit in its place would go through, and nobody would ever see it.
+    pub(super) async fn recent(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
+        if snapshot.seen.is_stale(self.grace) { self.refresh(snapshot).await } else { Ok(snapshot.clone()) }
+    }
+
     /// The newest version, `None` where the snapshot is that. Finding that out costs a look at one name, a twelfth of
-    /// a listing's price: a version above has the next one's name, since nothing takes commits away so soon.
+    /// a listing's price: a version above has the next one's name, since nothing takes commits away so soon. Of a
+    /// snapshot that was last looked at long ago it is the listing.
     pub async fn newer(&self, snapshot: &TableSnapshot) -> Result<Option<TableSnapshot>> {
+        if snapshot.seen.is_stale(self.grace) {
+            return self.refresh(snapshot).await.map(Some);
+        }
         let unavailable =
             |error| Error::unavailable(format!("table `{}` can't be refreshed", self.signal)).with_source(error);
         if !has_version(&self.store, snapshot.version() + 1).await.map_err(unavailable)? {
@@ -235,11 +260,14 @@ impl LakeTable {
 
     /// Up to which sequence an application's appends are in this snapshot. May replay the log: not for queries.
     pub async fn committed(&self, snapshot: &TableSnapshot, app_id: &str) -> Result<Option<i64>> {
-        snapshot
-            .state
-            .transaction_version(self.log_store.as_ref(), app_id)
-            .await
-            .map_err(|error| self.unavailable("can't be read", error))
+        let unreadable = |error| self.unavailable("can't be read", error);
+        let log = self.log_store.as_ref();
+        if let Ok(version) = snapshot.state.transaction_version(log, app_id).await {
+            return Ok(version);
+        }
+        // The commits that it was made of may have gone, below a checkpoint that it does not know of.
+        let state = DeltaTableState::try_new(log, Some(snapshot.version())).await.map_err(unreadable)?;
+        state.transaction_version(log, app_id).await.map_err(unreadable)
     }
 
     /// Appends files once, and answers the snapshot that holds them.
@@ -248,12 +276,18 @@ impl LakeTable {
     /// `Unavailable` after the last try; then the files may or may not be in, and the same call may be made again.
     pub async fn append(&self, base: &TableSnapshot, files: &[DataFile], txns: &[AppendTxn]) -> Result<TableSnapshot> {
         let mut snapshot = base.clone();
-        let mut outcome = self.append_unless_in(&snapshot, files, txns).await;
+        let mut outcome = match self.recent(base).await {
+            Ok(recent) => {
+                snapshot = recent;
+                self.append_unless_in(&snapshot, files, txns).await
+            }
+            Err(error) => Err(error),
+        };
         for pause in PAUSES {
             if self.is_stale(files) || !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            outcome = match self.refresh(&snapshot).await {
+            outcome = match self.refresh_or_reload(&snapshot).await {
                 Ok(newest) => {
                     snapshot = newest;
                     self.append_unless_in(&snapshot, files, txns).await
@@ -314,7 +348,7 @@ impl LakeTable {
     /// # Errors
     /// `Unavailable` after the last try; `Damaged` where another process commits under the same id.
     pub async fn give_up(&self, base: &TableSnapshot, txn: &AppendTxn) -> Result<(TableSnapshot, bool)> {
-        let newest = self.refresh(base).await?;
+        let newest = self.refresh_or_reload(base).await?;
         if self.committed(&newest, &txn.app_id).await? == Some(txn.version) {
             return Ok((newest, true));
         }
@@ -396,7 +430,7 @@ impl LakeTable {
         let state = self.commit(snapshot, actions, append_operation(), transactions).await?;
         if state.version() == snapshot.version() + 1 {
             let files = Arc::new(snapshot.files.with_added(files, now));
-            return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files });
+            return Ok(TableSnapshot { state, columns: snapshot.columns.clone(), files, seen: StagedSince::now() });
         }
         self.checked(state)
     }
@@ -481,7 +515,7 @@ impl LakeTable {
         }
         let columns = table_columns(self.signal, state.schema().as_ref())?;
         let files = Arc::new(LiveFiles::of(&state)?);
-        Ok(TableSnapshot { state, columns, files })
+        Ok(TableSnapshot { state, columns, files, seen: StagedSince::now() })
     }
 
     pub(super) fn unavailable(&self, what: &str, error: DeltaTableError) -> Error {

@@ -22,7 +22,7 @@ use super::read::read_files;
 use super::rows::{columns, fields};
 use super::{PARTITION, TABLE};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DerivedFile, DerivedSnapshot, DerivedTable, LakeRoot, LakeTable, TableCommit};
+use crate::lake::{DerivedFile, DerivedSnapshot, DerivedTable, LakeRoot, LakeTable, StagedSince, TableCommit};
 use crate::model::signal::Signal;
 
 /// Commits that are read at once.
@@ -55,19 +55,22 @@ pub async fn harvest(root: &LakeRoot, signal: Signal) -> Result<Option<Harvested
     let Some(newest) = table.load().await?.map(|snapshot| snapshot.version()) else { return Ok(None) };
     let ledger = DerivedTable::new(root, TABLE)?;
     let mut staged = None;
-    let mut outcome = harvest_once(&ledger, &table, newest, &mut staged).await;
+    let grace = root.grace();
+    let mut outcome = harvest_once(&ledger, &table, newest, grace, &mut staged).await;
     for pause in PAUSES {
         if !matches!(&outcome, Err(error) if error.kind() == ErrorKind::Unavailable) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(pause)).await;
-        outcome = harvest_once(&ledger, &table, newest, &mut staged).await;
+        outcome = harvest_once(&ledger, &table, newest, grace, &mut staged).await;
     }
     outcome.map(Some)
 }
 
 /// Rows that were written and whose commit is not known to be in.
 struct Staged {
+    /// Since when they wait for it.
+    since: StagedSince,
     /// The version after which they begin.
     after: Option<u64>,
     file: Option<DerivedFile>,
@@ -77,6 +80,7 @@ async fn harvest_once(
     ledger: &DerivedTable,
     table: &LakeTable,
     newest: u64,
+    grace: Duration,
     staged: &mut Option<Staged>,
 ) -> Result<Harvested> {
     let name = table.signal().table();
@@ -86,10 +90,11 @@ async fn harvest_once(
     if let Some(up_to) = after.filter(|after| *after >= newest) {
         return Ok(Harvested { up_to, rows: 0 });
     }
-    if staged.as_ref().is_none_or(|staged| staged.after != after) {
+    if staged.as_ref().is_none_or(|staged| staged.after != after || staged.since.is_stale(grace)) {
+        let since = StagedSince::now();
         let commits = commits_after(table, after, newest).await?;
         let file = if commits.is_empty() { None } else { Some(write(ledger, name, &commits).await?) };
-        *staged = Some(Staged { after, file });
+        *staged = Some(Staged { since, after, file });
     }
     let added: Vec<DerivedFile> = staged.iter().filter_map(|staged| staged.file.clone()).collect();
     let version = i64::try_from(newest).map_err(|_| Error::internal("a version above 2^63"))?;

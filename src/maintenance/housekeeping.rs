@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::retention::DECISIONS;
 use super::vacuum::Intent;
 use crate::error::Result;
 use crate::lake::{KeptLog, LakeRoot, LogReport, NamedSnapshots, TableLog};
@@ -26,8 +27,14 @@ pub struct HousekeepingSettings {
 }
 
 /// The tables that housekeeping looks after: the signals' and those that are derived from them.
-pub const TABLES: [&str; 5] =
-    [Signal::Logs.table(), Signal::Spans.table(), Signal::Metrics.table(), trace_index::TABLE.name, ledger::TABLE.name];
+pub const TABLES: [&str; 6] = [
+    Signal::Logs.table(),
+    Signal::Spans.table(),
+    Signal::Metrics.table(),
+    trace_index::TABLE.name,
+    DECISIONS.name,
+    ledger::TABLE.name,
+];
 
 /// Brings one table's log in order: its commits into the ledger, checkpoints where they are due, and what is older than
 /// the retention away. `None` where there is no such table. Cancel-safe: dropped at any point, the table is as right as

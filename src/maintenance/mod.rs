@@ -48,7 +48,10 @@ pub use erase::{
 };
 pub use hold::{Hold, Holds};
 pub use housekeeping::{HousekeepingSettings, TABLES, keep_log};
-pub use jobs::{Background, CompactionJob, Desk, Job, JobContext, JobStates, MaintenanceSettings, Outcome, Snapshots};
+pub use jobs::{
+    Background, CompactionJob, Desk, Job, JobContext, JobStates, LogJob, MaintenanceSettings, Outcome, RetentionJob,
+    Snapshots, VacuumJob,
+};
 pub use ledger::{JobKind, LedgerEntry};
 pub use progress::Progress;
 pub use retention::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use futures::future::try_join_all;
 
 use super::housekeeping::TABLES;
@@ -41,7 +41,7 @@ pub async fn create_snapshot(root: &LakeRoot, name: &str, now: DateTime<Utc>) ->
     for (table, version) in &tables {
         TableLog::new(root, table)?.checkpoint(*version).await?;
     }
-    let snapshot = NamedSnapshot { name: name.to_owned(), created: now, tables };
+    let snapshot = NamedSnapshot { name: name.to_owned(), created: now.trunc_subsecs(3), tables };
     snapshots.create(&snapshot).await?;
     Ok(snapshot)
 }

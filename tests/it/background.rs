@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, Dedup, MaintenanceSettings};
+use telestrata::maintenance::{Background, CompactionJob, CompactionSettings, MaintenanceSettings};
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::Signal;
 
@@ -225,6 +225,60 @@ async fn a_stop_does_not_wait_for_a_merge() {
     until_files(&server, 1).await;
     server.terminate();
     assert_cold(&home, 5 * ROWS);
+}
+
+/// Makes every file below a folder as old as this.
+fn age(folder: &Path, by: Duration) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            age(&path, by);
+        } else {
+            let file = std::fs::File::options().append(true).open(path).unwrap();
+            file.set_modified(std::time::SystemTime::now() - by).unwrap();
+        }
+    }
+}
+
+fn data_files(home: &Home, date: &str) -> usize {
+    std::fs::read_dir(home.lake().join(format!("logs/date={date}"))).map_or(0, Iterator::count)
+}
+
+/// Files that a compaction replaced days ago, and rows past the age that a rule says, go without a command.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_vacuums_and_lets_old_rows_go_by_itself() {
+    let mut home = Home::new("[flush]\nage = \"1h\"\n");
+    let server = home.serve();
+    let now = u64::try_from(chrono::Utc::now().timestamp()).unwrap();
+    let (old, young) = (now - 40 * 86_400, now - 4 * 86_400);
+    for request in 0..3 {
+        send(&server, request * ROWS..(request + 1) * ROWS, young).await;
+        server.flush().await;
+    }
+    send(&server, 3 * ROWS..4 * ROWS, old).await;
+    server.terminate();
+    let _ = said(&home.verb("compact").output().unwrap());
+    age(&home.lake(), Duration::from_secs(3 * 86_400));
+    let date = |second: u64| {
+        let time = chrono::DateTime::from_timestamp(i64::try_from(second).unwrap(), 0).unwrap();
+        time.format("%Y-%m-%d").to_string()
+    };
+    assert_eq!(data_files(&home, &date(young)), 4, "three were replaced by one");
+
+    home.reconfigure(&format!("{OFTEN}[[retention]]\ntable = \"logs\"\nafter = \"30d\"\n"));
+    let server = home.serve();
+    until("the replaced files to go", async || data_files(&home, &date(young)) == 1).await;
+    until("the old rows to go", async || server.number("select count(*) from logs").await == 15).await;
+    assert_counts(&server, 3 * ROWS).await;
+    let done = "select count(*) from system.jobs where last_success is not null and last_error is null";
+    let jobs = "select count(*) from system.jobs";
+    // Compaction of three tables, retention, and vacuum and log of each table.
+    until("each job to succeed", async || server.number(done).await == server.number(jobs).await).await;
+    assert!(server.number("select count(distinct job) from system.jobs").await == 4);
+    let vacuumed = "select files_done from system.jobs where job = 'vacuum' and table_name = 'logs'";
+    assert_eq!(server.number(vacuumed).await, 3);
+    server.terminate();
+    assert_cold(&home, 3 * ROWS);
 }
 
 /// Overwrites a file with what is no Parquet.

@@ -2,11 +2,13 @@
 //!
 //!     cargo test --test it background_cost -- --ignored --nocapture
 //!
-//! The same requests go to a server without background work and to one with it, in turns, each on a new lake: as fast as
-//! they are acknowledged, flushed every second, while a query is asked again and again. `TELESTRATA_COST_ROUNDS` (3) and
-//! `TELESTRATA_COST_RECORDS` (100,000) set the size.
+//! The same requests go to a server without background work and to one with it, in turns, each on a copy of one lake whose
+//! past dates are full of small files, so that compaction has work all the time: as fast as they are acknowledged, while a
+//! query is asked again and again. `TELESTRATA_COST_ROUNDS` (3), `TELESTRATA_COST_RECORDS` (100,000), `TELESTRATA_COST_DATES`
+//! (20) and `TELESTRATA_COST_IO` (as `maintenance.io_bytes_per_second`) set the size.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -16,6 +18,10 @@ use telestrata::demo::{DemoSignal, EncodedRequest, Shop};
 use crate::support::server::{Home, Server};
 
 const SENDERS: usize = 4;
+
+/// Files of each table and date before, and about how many records they have together.
+const FILES_A_DATE: u64 = 10;
+const RECORDS_A_FILE: u64 = 1000;
 
 /// Over all rows of a table, with a column that has to be read.
 const QUERY: &str = "select service_name, count(*), avg(duration_nano) from spans group by service_name";
@@ -95,9 +101,41 @@ async fn send_all(server: &Server, requests: Vec<EncodedRequest>) -> Vec<Duratio
     times
 }
 
-async fn measure(requests: Vec<EncodedRequest>, maintenance: &str) -> Cost {
+/// A lake whose past dates have small files, and how many rows.
+async fn backlog(now: u64) -> (Home, u64) {
+    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let server = home.serve();
+    let mut records = 0;
+    for date in 1..=from_env("TELESTRATA_COST_DATES", 20) {
+        for part in 0..FILES_A_DATE {
+            let shop = Shop::new(date * FILES_A_DATE + part, now - date * 86_400_000_000_000);
+            let requests = shop.with_records_per_second(2000.0).encoded_requests(RECORDS_A_FILE);
+            records += requests.iter().map(|request| request.records).sum::<u64>();
+            send_all(&server, requests).await;
+            server.flush().await;
+        }
+    }
+    server.terminate();
+    (home, records)
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copied = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &copied);
+        } else {
+            std::fs::copy(&path, &copied).unwrap();
+        }
+    }
+}
+
+async fn measure(lake: &Path, before: u64, requests: Vec<EncodedRequest>, maintenance: &str) -> Cost {
     let records: u64 = requests.iter().map(|request| request.records).sum();
-    let home = Home::new(&format!("[flush]\nage = \"1s\"\n[maintenance]\n{maintenance}"));
+    let home = Home::new(&format!("[maintenance]\n{maintenance}"));
+    copy(lake, &home.lake());
     let server = Arc::new(home.serve());
     let stop = Arc::new(AtomicBool::new(false));
     let asking = tokio::spawn({
@@ -119,7 +157,7 @@ async fn measure(requests: Vec<EncodedRequest>, maintenance: &str) -> Cost {
     let mut asked = asking.await.unwrap();
     server.flush().await;
     let query = "select (select count(*) from logs) + (select count(*) from spans) + (select count(*) from metrics)";
-    assert_eq!(server.number(query).await, i64::try_from(records).unwrap());
+    assert_eq!(server.number(query).await, i64::try_from(before + records).unwrap());
     let cost = Cost {
         records_a_second: records as f64 / took.as_secs_f64(),
         acknowledged_p50_ms: percentile(&mut acknowledged, 50),
@@ -139,12 +177,16 @@ async fn measure(requests: Vec<EncodedRequest>, maintenance: &str) -> Cost {
 async fn compaction_beside_ingest_and_queries() {
     let (rounds, records) = (from_env("TELESTRATA_COST_ROUNDS", 3), from_env("TELESTRATA_COST_RECORDS", 100_000));
     let now = u64::try_from(chrono::Utc::now().timestamp_nanos_opt().unwrap()).unwrap();
-    let ways = [("without", "enabled = false\n"), ("with", "interval = \"1s\"\n")];
+    let io = std::env::var("TELESTRATA_COST_IO").unwrap_or_else(|_| "100 MiB".to_owned());
+    let with = format!("interval = \"100ms\"\nio_bytes_per_second = \"{io}\"\n");
+    let ways = [("without", "enabled = false\n"), ("with", with.as_str())];
+    let (lake, before) = backlog(now).await;
+    println!("{before} records are there before");
     let mut costs: [Vec<Cost>; 2] = Default::default();
     for round in 0..rounds {
         for ((name, maintenance), costs) in ways.iter().zip(&mut costs) {
             let requests = Shop::new(round, now - 60_000_000_000).encoded_requests(records);
-            let cost = measure(requests, maintenance).await;
+            let cost = measure(&lake.lake(), before, requests, maintenance).await;
             println!("round {round}, {name}: {cost:?}");
             costs.push(cost);
         }

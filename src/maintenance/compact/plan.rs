@@ -247,11 +247,14 @@ mod tests {
         day.flush(rows, true);
         assert_eq!(day.runs.len(), 1);
         assert!(day.most() <= tiers + 1, "{}", day.most());
+        let ratio = |day: &Day| day.rewritten as f64 / day.rows() as f64;
+        println!("{flushes} flushes of {rows} rows: {:.2} rows written again for a row, one at most {}", ratio(&day), day.most());
         // As much again comes late: six times an eighth more.
         for _ in 0..flushes {
             day.flush(rows, true);
             assert!(day.runs.len() < FAN_IN * TIERS as usize, "{} runs are left", day.runs.len());
         }
         assert!(day.most() <= 2 * (tiers + 1) + 6, "{}", day.most());
+        println!("as much again, late: {:.2} rows for a row, one at most {}", ratio(&day), day.most());
     }
 }

@@ -1,7 +1,8 @@
 //! Jobs that take turns: one works at a time, and who came first is next.
 //!
-//! Rewrites share a lane, so that one at a time has its memory and no two of one server rewrite the same files. What only
-//! looks after files and logs shares another, and does not wait for a long rewrite.
+//! Compaction has a lane, so that one table at a time has its memory. Retention has another: its first run over years must
+//! not keep today's files from being merged; where both want the same files, who commits second gives up. What only looks
+//! after files and logs has a third.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,8 @@ pub(super) struct Lane {
 /// The lanes of a server.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Lanes {
-    rewrites: Arc<Lane>,
+    compaction: Arc<Lane>,
+    removal: Arc<Lane>,
     upkeep: Arc<Lane>,
 }
 
@@ -55,7 +57,8 @@ impl Lanes {
     /// The lane of a kind of job.
     pub(super) fn of(&self, kind: JobKind) -> Arc<Lane> {
         Arc::clone(match kind {
-            JobKind::Compaction | JobKind::Retention | JobKind::Erasure => &self.rewrites,
+            JobKind::Compaction => &self.compaction,
+            JobKind::Retention | JobKind::Erasure => &self.removal,
             JobKind::Vacuum | JobKind::LogCleanup => &self.upkeep,
         })
     }

@@ -14,6 +14,8 @@
 //! threads.rs     the threads and their priority
 //! settings.rs    what an operator may turn
 //! compaction.rs  the job that merges small files
+//! retention.rs   the job that lets old rows go
+//! upkeep.rs      the jobs that look after files and logs
 //! ```
 
 mod backoff;
@@ -21,14 +23,18 @@ mod compaction;
 mod desk;
 mod job;
 mod lane;
+mod retention;
 mod scheduler;
 mod settings;
 mod states;
 mod threads;
+mod upkeep;
 
 pub use compaction::{CompactionJob, Snapshots};
 pub use desk::Desk;
 pub use job::{Job, JobContext, Outcome};
+pub use retention::RetentionJob;
 pub use scheduler::Background;
 pub use settings::MaintenanceSettings;
 pub use states::JobStates;
+pub use upkeep::{LogJob, VacuumJob};

@@ -183,7 +183,17 @@ impl Decisions {
         }
         let base = match &self.snapshot {
             Some(snapshot) => snapshot.clone(),
-            None => self.table.load_or_create().await?,
+            None => {
+                let made = self.table.load_or_create().await?;
+                if !made.files().is_empty() {
+                    // Another made it, and nobody has looked through what it decided.
+                    return Err(Error::unavailable(format!(
+                        "table `{}` has just been made by another",
+                        DECISIONS.name
+                    )));
+                }
+                made
+            }
         };
         let mut by_date: BTreeMap<i32, Vec<NewDecision>> = BTreeMap::new();
         for decision in decisions {

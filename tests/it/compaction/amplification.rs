@@ -92,7 +92,7 @@ async fn written(store: &dyn ObjectStore, signal: Signal) -> Written {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_is_written_again_a_bounded_number_of_times() {
-    let minutes = from_env("TELESTRATA_AMPLIFICATION_MINUTES", 90);
+    let minutes = from_env("TELESTRATA_AMPLIFICATION_MINUTES", 40);
     let rate = from_env("TELESTRATA_AMPLIFICATION_RATE", 2);
     let memory: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let root = LakeRoot::with_store(Url::parse("s3://bucket/lake/").unwrap(), Arc::clone(&memory));
@@ -100,7 +100,7 @@ async fn a_row_is_written_again_a_bounded_number_of_times() {
     let settings = fault_run::settings(wal.path().join("wal"), Duration::from_secs(3600), Vec::new());
     let store = Store::open(root.clone(), settings, Arc::new(Metrics::default())).await.unwrap();
     // Midnight comes in the middle of a short run.
-    let start = DAY + 6_400 - minutes.min(90) * 30;
+    let start = DAY + 6_400 - minutes.min(40) * 30;
     let mut shop = Shop::new(3, start * 1_000_000_000).with_records_per_second(rate as f64);
     for minute in 1..=minutes {
         for export in shop.advance(Duration::from_secs(60)).exports {

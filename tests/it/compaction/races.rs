@@ -51,7 +51,7 @@ fn another_engine(table: &str, env: &[(String, String)]) -> Child {
 #[case::on_s3(true)]
 #[tokio::test(flavor = "multi_thread")]
 async fn rewriters_beside_a_server_and_each_other_lose_and_double_nothing(#[case] in_a_bucket: bool) {
-    let rounds = rounds(if in_a_bucket { 20 } else { 60 });
+    let rounds = rounds(if in_a_bucket { 12 } else { 40 });
     let s3 = if in_a_bucket { Some(S3::start().await) } else { None };
     let config = "[flush]\nage = \"100ms\"\n";
     let (home, table, env) = match &s3 {

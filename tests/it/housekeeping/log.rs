@@ -12,9 +12,9 @@ use telestrata::ledger::ledger_commits;
 use telestrata::maintenance::{Intent, TABLES, keep_log};
 use telestrata::model::signal::Signal;
 
-use super::{DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
+use super::{BY_HAND, DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
 use crate::support::fault_run::{Run, each_seed};
-use crate::support::fault_store::Plan;
+use crate::support::fault_store::{Fault, Op, Plan};
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::python::python;
 use crate::support::s3::S3;
@@ -58,7 +58,7 @@ fn versions(log: &Path) -> BTreeSet<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_commits_go_and_their_history_stays() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     flushed(&server, 0..12).await;
     let _ = said(&home.verb("compact").output().unwrap());
@@ -147,6 +147,44 @@ async fn the_ledger_has_each_commit_once() {
     let log = telestrata::lake::TableLog::new(&root, "ledger").unwrap();
     assert!(log.newest_files().await.unwrap().unwrap().count < 16);
     run.finish(&[store]).await;
+}
+
+/// A server sleeps while another goes on and the log is cleaned up: the version after the one it knows has come and gone.
+/// What it commits then is seen all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_that_slept_through_a_clean_up_commits_on_top_of_the_newest_version() {
+    let run = Run::without_flushes(0).with_grace(Duration::from_secs(4));
+    let sleeping = run.store(Plan::QUIET);
+    let sleeper = run.open(&sleeping, "wal", &[]).await;
+    run.send(&sleeper).await.unwrap();
+    sleeper.flush().await.unwrap();
+    let root = run.quiet_root();
+    let old = telestrata::lake::LakeTable::new(&root, Signal::Logs).unwrap().load().await.unwrap().unwrap();
+    // It sees nothing of what goes on.
+    for _ in 0..100 {
+        sleeping.script(Op::List, "logs/_delta_log", Fault::Failed);
+        for version in 2..40 {
+            sleeping.script(Op::Get, &format!("logs/_delta_log/{version:020}.json"), Fault::Failed);
+        }
+    }
+    let other = run.open(&run.store(Plan::QUIET), "other", &[]).await;
+    for _ in 0..12 {
+        run.send(&other).await.unwrap();
+        other.flush().await.unwrap();
+    }
+    let started = std::time::Instant::now();
+    while started.elapsed() < Duration::from_secs(2) {
+        tokio::task::yield_now().await;
+    }
+    keep_logs(&root).await.unwrap();
+    let table = telestrata::lake::LakeTable::new(&root, Signal::Logs).unwrap();
+    assert!(table.commit_of(old.version() + 1).await.unwrap().is_none(), "the next commit has come and gone");
+    assert!(table.refresh(&old).await.unwrap().version() > old.version() + 10);
+    sleeping.forget_script();
+    run.send(&sleeper).await.unwrap();
+    sleeper.flush().await.unwrap();
+    other.follow().await;
+    run.finish(&[sleeper, other]).await;
 }
 
 /// A lake whose `logs` have a log of some forty commits.
@@ -245,7 +283,7 @@ async fn logs_are_kept_in_a_storm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_lake_in_a_bucket_is_kept() {
     let s3 = S3::start().await;
-    let home = Home::with_lake_at("[flush]\nage = \"1h\"\n", &s3.lake("kept"), &s3.env());
+    let home = Home::with_lake_at(BY_HAND, &s3.lake("kept"), &s3.env());
     let server = home.serve();
     flushed(&server, 0..9).await;
     let _ = said(&home.verb("compact").output().unwrap());

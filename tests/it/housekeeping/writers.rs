@@ -56,7 +56,7 @@ async fn files_that_waited_too_long_are_written_anew_unless_they_are_in(#[case] 
         assert_eq!(stored(&run).await, 1, "the same files are tried again, and none are written beside them");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    faults.behave();
+    faults.forget_script();
     flush(&store).await;
     run.send(&store).await.unwrap();
     flush(&store).await;

@@ -99,6 +99,11 @@ impl FaultStore {
         !self.shared.dealer().has_script_left()
     }
 
+    /// Deals no more of what was scripted.
+    pub fn forget_script(&self) {
+        self.shared.dealer().forget_script();
+    }
+
     /// From now on the store behaves.
     pub fn behave(&self) {
         self.shared.faulty.store(false, Ordering::Release);

@@ -230,6 +230,10 @@ impl Dealer {
         &self.log
     }
 
+    pub fn forget_script(&mut self) {
+        self.scripted.clear();
+    }
+
     pub fn has_script_left(&self) -> bool {
         !self.scripted.is_empty() || self.nth.is_some()
     }
