@@ -15,7 +15,8 @@ async fn a_server_goes_on_flushing_when_the_checkpoint_that_it_stands_on_is_gone
     let run = Run::new(0);
     let faults = run.store(Plan::QUIET);
     let root = run.quiet_root();
-    let clean_up = || async { keep_log(&root, "logs", Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap().unwrap() };
+    let clean_up =
+        || async { keep_log(&root, "logs", Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap().unwrap() };
     let store = run.open(&faults, "wal", &[]).await;
     run.send(&store).await.unwrap();
     store.flush().await.unwrap();

@@ -21,7 +21,7 @@ use chrono::Days;
 use telestrata::maintenance::EraseScope;
 use telestrata::model::signal::Signal;
 
-use self::lake::Lake;
+use self::lake::{Lake, TARGET_BYTES};
 use self::model::{ERASURE, Model, RETENTION, Rules};
 use self::questions::{Span, answers, estimates, removed};
 use self::world::{Shape, World};
@@ -39,6 +39,19 @@ struct Paces {
 
 /// How often somebody wants to be erased.
 const ERASE_EVERY: u64 = 9;
+
+/// Marks that the files of a date have: not judged, judged.
+const MARKS: u64 = 2;
+
+/// Runs of a mark that compaction leaves on a date that is over (docs/decisions/0014): one less than it merges, and the large one.
+const RUNS_A_MARK: u64 = 8;
+
+/// Files of a date over all dates.
+const FILES_A_DAY: u64 = 4;
+
+/// Bytes of a file without rows (its schema, twice), and of a row, at most.
+const FILE_BYTES: u64 = 26 << 10;
+const ROW_BYTES: u64 = 512;
 
 /// How often rules are planned before they are applied.
 const PLAN_EVERY: u64 = 5;
@@ -142,7 +155,11 @@ impl Simulation {
         for table in Signal::ALL {
             for job in [RETENTION, ERASURE] {
                 let told = removed(&self.lake, job, table).await;
-                assert_eq!(told, self.model.removed(job, table), "rows of {table} that went by {job}, as the ledger tells");
+                assert_eq!(
+                    told,
+                    self.model.removed(job, table),
+                    "rows of {table} that went by {job}, as the ledger tells"
+                );
             }
         }
         self.rates(day).await;
@@ -218,7 +235,9 @@ impl Simulation {
         let last = day.saturating_sub(self.rules.traces_after + 4);
         let (requests, errors, off) = self.model.happened(first..=last, self.rules.sample);
         let (estimated, failed) = estimates(&self.lake, first, last).await;
-        println!("days {first} to {last}: {requests} requests, by views {estimated}; {errors} errors, {failed}; {off:.0} off at most");
+        println!(
+            "days {first} to {last}: {requests} requests, by views {estimated}; {errors} errors, {failed}; {off:.0} off at most"
+        );
         assert!(requests > 0.0 && (estimated - requests).abs() <= off, "{estimated} requests of {requests}, {off}");
         assert!(errors > 0.0 && (failed - errors).abs() <= off, "{failed} errors of {errors}, {off}");
     }
@@ -230,10 +249,22 @@ impl Simulation {
             let (days, rows) = (self.model.days(table), self.model.kept(table).len() as u64);
             assert!(live.files.len() <= days.len(), "day {day}: {table} has files of days without rows: {live:?}");
             let files: u64 = live.files.values().sum();
+            let bytes: u64 = live.bytes.values().sum();
+            for (date, files) in &live.files {
+                // Compaction leaves fewer runs of a mark than it merges at once; a run has as many files as it has targets.
+                let bound = MARKS * RUNS_A_MARK + live.bytes[date] / TARGET_BYTES;
+                assert!(*files <= bound, "day {day}: {table} has {files} files of day {date}, {bound} at most");
+            }
+            let bound = FILES_A_DAY * days.len() as u64 + MARKS * RUNS_A_MARK;
+            assert!(files <= bound, "day {day}: {table} has {files} files of {} days, {bound} at most", days.len());
+            let bound = files * FILE_BYTES + rows * ROW_BYTES;
+            assert!(bytes <= bound, "day {day}: {table} has {bytes} bytes of {rows} rows in {files} files, {bound} at most");
             if day % LOG_EVERY == LOG_EVERY - 1 {
                 let most = live.files.values().max().unwrap_or(&0);
-                let bytes: u64 = live.bytes.values().sum();
-                println!("  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes", days.len());
+                println!(
+                    "  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes",
+                    days.len()
+                );
             }
         }
     }
