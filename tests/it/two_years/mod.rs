@@ -258,7 +258,10 @@ impl Simulation {
             let bound = FILES_A_DAY * days.len() as u64 + MARKS * RUNS_A_MARK;
             assert!(files <= bound, "day {day}: {table} has {files} files of {} days, {bound} at most", days.len());
             let bound = files * FILE_BYTES + rows * ROW_BYTES;
-            assert!(bytes <= bound, "day {day}: {table} has {bytes} bytes of {rows} rows in {files} files, {bound} at most");
+            assert!(
+                bytes <= bound,
+                "day {day}: {table} has {bytes} bytes of {rows} rows in {files} files, {bound} at most"
+            );
             if day % LOG_EVERY == LOG_EVERY - 1 {
                 let most = live.files.values().max().unwrap_or(&0);
                 println!(
