@@ -73,8 +73,11 @@ async fn a_named_moment_opens_until_its_name_is_dropped() {
     }
     let trace = home.verb("trace").args(["--snapshot", "before-upgrade", &"a".repeat(32)]).output().unwrap();
     assert!(String::from_utf8_lossy(&trace.stderr).contains("trace"), "{trace:?}");
-    let exported =
-        home.verb("export").args(["--snapshot", "before-upgrade", "--table", "logs", "--format", "ndjson"]).output().unwrap();
+    let exported = home
+        .verb("export")
+        .args(["--snapshot", "before-upgrade", "--table", "logs", "--format", "ndjson"])
+        .output()
+        .unwrap();
     assert_eq!(said(&exported).lines().count(), 20);
 
     assert!(said(&snapshot(&home, &["list"])).starts_with("before-upgrade  "));

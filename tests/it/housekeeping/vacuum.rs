@@ -148,7 +148,8 @@ async fn a_vacuum_that_is_killed_leaves_a_whole_table_and_the_next_one_finishes(
 pub(super) async fn compact(root: &LakeRoot) {
     let table = LakeTable::new(root, Signal::Logs).unwrap();
     let (dedup_spans, dedup_logs) = (Dedup::Off, Dedup::Off);
-    let settings = CompactionSettings { target_bytes: 64 << 20, memory: 64 << 20, dedup_spans, dedup_logs, renew: false };
+    let settings =
+        CompactionSettings { target_bytes: 64 << 20, memory: 64 << 20, dedup_spans, dedup_logs, renew: false };
     let entry = LedgerEntry::new(JobKind::Compaction, "test");
     let compactor = Compactor::new(table, settings, entry, Progress::default());
     compactor.run(Utc::now().date_naive(), |_| {}).await.unwrap();
