@@ -29,8 +29,8 @@ use super::delta_log::{
 use super::files::{LiveFile, LiveFiles};
 use super::location::LakeRoot;
 use super::log_state::contract_properties;
-use super::staged::StagedSince;
 use super::schema::{TableColumns, delta_schema, table_columns, with_promoted};
+use super::staged::StagedSince;
 use super::write::DataFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::contract::{CONTRACT_VERSION, PARTITION};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use object_store::path::Path;
 use object_store::ObjectStoreExt as _;
+use object_store::path::Path;
 
 use super::eraser::EraseSettings;
 use super::report::{EraseProof, Remainder};

@@ -76,10 +76,8 @@ async fn store(server: &Server, requests: [(&'static str, Value); 2]) {
 /// The rows that stay, of a table: each is there once.
 fn look(reader: &mut Reader, lake: &Path, table: &str) -> Result<(), String> {
     let rows = reader.ask(lake, &json!(["lookup", table, "attributes", "kept"]))?;
-    let counts: BTreeMap<u64, i64> = rows
-        .iter()
-        .filter_map(|row| Some((row[0].as_str()?.parse().ok()?, row[1].as_i64()?)))
-        .collect();
+    let counts: BTreeMap<u64, i64> =
+        rows.iter().filter_map(|row| Some((row[0].as_str()?.parse().ok()?, row[1].as_i64()?))).collect();
     let wrong: Vec<_> = (0..KEPT).filter(|number| counts.get(number) != Some(&1)).collect();
     if wrong.is_empty() && counts.len() as u64 == KEPT {
         Ok(())

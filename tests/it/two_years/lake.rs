@@ -15,8 +15,8 @@ use chrono::{Days, NaiveDate, Utc};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
-use telestrata::config::{Config, Layers};
 use telestrata::buffer::TableState;
+use telestrata::config::{Config, Layers};
 use telestrata::erasure::SecretValue;
 use telestrata::error::Result;
 use telestrata::ingest::{IngestRequest, Store};
@@ -65,8 +65,7 @@ impl Lake {
         let config = config(folder.path(), &rules.toml());
         let store = open(&config).await;
         let engine = engine(config.lake.clone());
-        let mut lake =
-            Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new() };
+        let mut lake = Self { folder, first_date, store, engine, config, tables: Vec::new(), files: HashMap::new() };
         lake.reopen().await;
         lake
     }
@@ -329,9 +328,7 @@ impl Around for Serving {
 /// The configuration of a lake in a folder, with rules.
 fn config(folder: &Path, rules: &str) -> Config {
     let (lake, wal) = (folder.join("lake"), folder.join("wal"));
-    let text = format!(
-        "lake = {lake:?}\nwal = {wal:?}\nmemory_limit = \"512 MiB\"\n[flush]\nage = \"1h\"\n{rules}"
-    );
+    let text = format!("lake = {lake:?}\nwal = {wal:?}\nmemory_limit = \"512 MiB\"\n[flush]\nage = \"1h\"\n{rules}");
     let path = folder.join("telestrata.toml");
     std::fs::write(&path, text).unwrap();
     let layers = Layers::load(Some(&path), |_| None).unwrap();
@@ -362,8 +359,14 @@ fn read(path: &Path, signal: Signal) -> Rows {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
     let number = if signal == Signal::Metrics { "value_int" } else { "attributes" };
     let wanted = |name: &str| name == number || name == "adjusted_count";
-    let roots: Vec<usize> =
-        builder.schema().fields().iter().enumerate().filter(|(_, field)| wanted(field.name())).map(|(at, _)| at).collect();
+    let roots: Vec<usize> = builder
+        .schema()
+        .fields()
+        .iter()
+        .enumerate()
+        .filter(|(_, field)| wanted(field.name()))
+        .map(|(at, _)| at)
+        .collect();
     let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
     let batches = builder.with_projection(mask).build().unwrap();
     batches.flat_map(|batch| rows(&batch.unwrap(), number)).collect()

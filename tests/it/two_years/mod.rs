@@ -129,7 +129,11 @@ impl Simulation {
         for table in Signal::ALL {
             for job in [RETENTION, ERASURE] {
                 let told = removed(&self.lake, job, table).await;
-                assert_eq!(told, self.model.removed(job, table), "rows of {table} that went by {job}, as the ledger tells");
+                assert_eq!(
+                    told,
+                    self.model.removed(job, table),
+                    "rows of {table} that went by {job}, as the ledger tells"
+                );
             }
         }
         self.rates(day).await;
@@ -205,7 +209,9 @@ impl Simulation {
         let last = day.saturating_sub(self.rules.traces_after + 4);
         let (requests, errors, off) = self.model.happened(first..=last, self.rules.sample);
         let (estimated, failed) = estimates(&self.lake, first, last).await;
-        println!("days {first} to {last}: {requests} requests, by views {estimated}; {errors} errors, {failed}; {off:.0} off at most");
+        println!(
+            "days {first} to {last}: {requests} requests, by views {estimated}; {errors} errors, {failed}; {off:.0} off at most"
+        );
         assert!(requests > 0.0 && (estimated - requests).abs() <= off, "{estimated} requests of {requests}, {off}");
         assert!(errors > 0.0 && (failed - errors).abs() <= off, "{failed} errors of {errors}, {off}");
     }
@@ -220,7 +226,10 @@ impl Simulation {
             if day % LOOK_EVERY == LOOK_EVERY - 1 {
                 let most = live.files.values().max().unwrap_or(&0);
                 let bytes: u64 = live.bytes.values().sum();
-                println!("  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes", days.len());
+                println!(
+                    "  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes",
+                    days.len()
+                );
             }
         }
     }

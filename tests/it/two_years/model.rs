@@ -106,7 +106,9 @@ max_bytes = {metrics_bytes}
 "
         );
         if self.hold {
-            text.push_str("[[hold]]\ntable = \"logs\"\nwhere = \"attributes['case'] = 'A-7'\"\nreason = \"case A-7\"\n");
+            text.push_str(
+                "[[hold]]\ntable = \"logs\"\nwhere = \"attributes['case'] = 'A-7'\"\nreason = \"case A-7\"\n",
+            );
         }
         text
     }

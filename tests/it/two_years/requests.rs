@@ -15,7 +15,10 @@ pub fn requests(records: &[Rc<Record>], first_day: u64) -> Vec<(Signal, String)>
         let services = by_signal.entry(record.table().index()).or_default();
         services.entry(record.service).or_default().push(encoded(record, first_day));
     }
-    by_signal.into_iter().map(|(signal, services)| (Signal::ALL[signal], request(Signal::ALL[signal], services))).collect()
+    by_signal
+        .into_iter()
+        .map(|(signal, services)| (Signal::ALL[signal], request(Signal::ALL[signal], services)))
+        .collect()
 }
 
 fn request(signal: Signal, services: BTreeMap<&str, Vec<Value>>) -> String {

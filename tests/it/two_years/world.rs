@@ -187,7 +187,14 @@ impl World {
         self.send(Record { user, ..log }, 3);
     }
 
-    fn span(&mut self, time: u64, service: &'static str, trace: &str, parent: Option<String>, milliseconds: u64) -> Record {
+    fn span(
+        &mut self,
+        time: u64,
+        service: &'static str,
+        trace: &str,
+        parent: Option<String>,
+        milliseconds: u64,
+    ) -> Record {
         let id = format!("{:016x}", self.random.random::<u64>() | 1);
         let what = What::Span { id, parent, duration: milliseconds * 1_000_000, is_error: self.chance(3) };
         self.record(time, service, Some(trace), what)
