@@ -62,7 +62,7 @@ impl Why {
 pub(super) enum Lane {
     /// Judged for good by these rules.
     Judged,
-    /// As it was, to be looked at again next time.
+    /// As it was, to be looked at again: of a trace that is not decided, tomorrow.
     Again,
     /// As it was, until the holds change.
     Held,
@@ -125,7 +125,8 @@ impl Fates {
         let is_weighted = is_weighted(self.mark);
         match lane {
             Lane::Judged => self.date.mark(is_weighted || self.date.traces != Stage::Open),
-            Lane::Again => self.mark,
+            Lane::Again if is_weighted || self.over_cap => self.mark,
+            Lane::Again => self.date.undecided(),
             Lane::Held => self.date.mark(is_weighted),
             Lane::WeightedAgain => WEIGHTED_AGAIN,
         }

@@ -16,8 +16,8 @@ use datafusion::common::ScalarValue;
 use futures::StreamExt;
 
 use super::REACH_DAYS;
-use super::decisions::{Decided, Decision, NewDecision, TraceKey, date, days};
-use super::rules::{RetentionRules, TraceRule, is_weighted};
+use super::decisions::{Decision, NewDecision, TraceKey, date, days};
+use super::rules::{RetentionRules, TraceCondition, TraceRule, is_weighted};
 use crate::buffer::TableState;
 use crate::error::{Error, Result};
 use crate::lake::{LakeTable, LiveFile, TableSnapshot, file_columns};
@@ -69,18 +69,22 @@ fn is_open(file: &LiveFile) -> bool {
     !is_weighted(FileName::parse(&file.path).mark)
 }
 
-/// A trace and with which probability the rule keeps it.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    trace_id: String,
-    first_day: i32,
-    last_day: i32,
-    probability: Option<f64>,
+/// A trace and the days, since 1970, of its first and last row.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) trace_id: String,
+    pub(super) first_day: i32,
+    pub(super) last_day: i32,
 }
 
-impl Candidate {
+impl Seen {
     pub(super) fn key(&self) -> TraceKey {
         TraceKey::of(&self.trace_id)
+    }
+
+    /// Its decision.
+    pub(super) fn decided(self, decision: Decision) -> NewDecision {
+        NewDecision { trace_id: self.trace_id, first_day: self.first_day, decision }
     }
 }
 
@@ -100,30 +104,54 @@ impl Traces<'_> {
         (Pinned(tables.collect()), rows)
     }
 
-    /// The traces whose last date is one of these and that are not held, and with which probability each is kept.
+    /// The traces whose last date is one of these and that are not held. Two columns of the dates around are read for it.
+    ///
+    /// # Errors
+    /// What reading met.
+    pub(super) async fn seen(
+        &self,
+        dates: &RangeInclusive<NaiveDate>,
+        held: &HashMap<TraceKey, usize>,
+    ) -> Result<Vec<Seen>> {
+        // One more, so that a trace that crosses one midnight is not looked for twice.
+        let mut begin = before(*dates.start(), REACH_DAYS + 1);
+        let end = after(*dates.end(), REACH_DAYS);
+        loop {
+            let mut seen = Vec::new();
+            let looked_at = begin..=end;
+            self.by_parts(include_str!("seen.sql"), &looked_at, dates, |batch| take_seen(batch, &mut seen)).await?;
+            seen.retain(|seen| !held.contains_key(&seen.key()));
+            // A trace that began so early may have begun earlier still.
+            let first = seen.iter().map(|seen| seen.first_day).min().and_then(date);
+            let needed = first.map_or(begin, |first| before(first, REACH_DAYS));
+            if needed >= begin || !self.has_files_before(begin) {
+                return Ok(seen);
+            }
+            begin = needed;
+        }
+    }
+
+    /// With which probability the rule keeps each of these traces, of which every row lies on these dates or before.
+    /// One that is never kept is left out.
     ///
     /// # Errors
     /// What reading or the condition met.
     pub(super) async fn judge(
         &self,
         rule: &TraceRule,
-        dates: RangeInclusive<NaiveDate>,
-        held: &HashMap<TraceKey, usize>,
-    ) -> Result<Vec<Candidate>> {
-        // One more, so that a trace that crosses one midnight is not looked for twice.
-        let mut begin = before(*dates.start(), REACH_DAYS + 1);
-        let end = after(*dates.end(), REACH_DAYS);
-        loop {
-            let mut candidates = self.candidates(rule, begin..=end, &dates).await?;
-            candidates.retain(|candidate| !held.contains_key(&candidate.key()));
-            // A trace that began so early may have begun earlier still.
-            let first = candidates.iter().map(|candidate| candidate.first_day).min().and_then(date);
-            let needed = first.map_or(begin, |first| before(first, REACH_DAYS));
-            if needed >= begin || !self.has_files_before(begin) {
-                return Ok(candidates);
-            }
-            begin = needed;
-        }
+        traces: &[Seen],
+        dates: &RangeInclusive<NaiveDate>,
+    ) -> Result<HashMap<TraceKey, f64>> {
+        let mut probabilities = HashMap::new();
+        let first = traces.iter().map(|seen| seen.first_day).min().and_then(date);
+        let (Some(first), Some(condition)) = (first, &rule.keep_where) else { return Ok(probabilities) };
+        let wanted: HashSet<TraceKey> = traces.iter().map(Seen::key).collect();
+        let looked_at = first..=*dates.end();
+        self.by_parts(include_str!("judge.sql"), &looked_at, dates, |batch| {
+            take_probabilities(condition, batch, &wanted, &mut probabilities)
+        })
+        .await?;
+        Ok(probabilities)
     }
 
     fn has_files_before(&self, begin: NaiveDate) -> bool {
@@ -131,15 +159,16 @@ impl Traces<'_> {
         files.filter(|file| is_open(file)).any(|file| date_of(file).is_some_and(|date| date < begin))
     }
 
-    async fn candidates(
+    /// Asks a question of the open files of some dates, part by part of their ids.
+    async fn by_parts(
         &self,
-        rule: &TraceRule,
-        looked_at: RangeInclusive<NaiveDate>,
+        sql: &str,
+        looked_at: &RangeInclusive<NaiveDate>,
         dates: &RangeInclusive<NaiveDate>,
-    ) -> Result<Vec<Candidate>> {
-        let (pinned, rows) = self.open_files(&looked_at);
+        mut take: impl FnMut(&RecordBatch) -> Result<()> + Send,
+    ) -> Result<()> {
+        let (pinned, rows) = self.open_files(looked_at);
         let parts = rows.div_ceil(ROWS_AT_ONCE).clamp(1, MAX_PARTS);
-        let mut candidates = Vec::new();
         for part in 0..parts {
             let bound = |part: u64| match part * MAX_PARTS / parts {
                 0 => String::new(),
@@ -153,13 +182,13 @@ impl Traces<'_> {
                 text(bound(part)),
                 text(bound(part + 1)),
             ];
-            let question = Question { sql: include_str!("judge.sql").to_owned(), params, ..Question::default() };
+            let question = Question { sql: sql.to_owned(), params, ..Question::default() };
             let mut answer = self.engine.run(pinned.clone(), question, Supervision::default()).await?;
             while let Some(batch) = answer.batches.next().await {
-                take_candidates(rule, &batch?, &mut candidates)?;
+                take(&batch?)?;
             }
         }
-        Ok(candidates)
+        Ok(())
     }
 
     /// The ids with rows on a date or before, and after it.
@@ -228,7 +257,26 @@ fn take_held(
     Ok(())
 }
 
-fn take_candidates(rule: &TraceRule, batch: &RecordBatch, candidates: &mut Vec<Candidate>) -> Result<()> {
+fn take_seen(batch: &RecordBatch, seen: &mut Vec<Seen>) -> Result<()> {
+    let day = |name: &str| {
+        cast(column(batch, name)?, &DataType::Date32)
+            .map_err(|error| Error::internal(format!("`{name}` is no date")).with_source(error))
+    };
+    let (first, last, ids) = (day("first_date")?, day("last_date")?, text_column(batch, "trace_id")?);
+    let days = first.as_primitive::<Date32Type>().values().iter().zip(last.as_primitive::<Date32Type>().values());
+    for (id, (first_day, last_day)) in ids.as_string_view().iter().zip(days) {
+        let Some(id) = id else { continue };
+        seen.push(Seen { trace_id: id.to_owned(), first_day: *first_day, last_day: *last_day });
+    }
+    Ok(())
+}
+
+fn take_probabilities(
+    condition: &TraceCondition,
+    batch: &RecordBatch,
+    wanted: &HashSet<TraceKey>,
+    probabilities: &mut HashMap<TraceKey, f64>,
+) -> Result<()> {
     let internal = |error| Error::internal("a judgement has other columns than the view").with_source(error);
     let schema = traces_schema();
     let columns: Vec<ArrayRef> = schema
@@ -237,33 +285,19 @@ fn take_candidates(rule: &TraceRule, batch: &RecordBatch, candidates: &mut Vec<C
         .map(|field| cast(column(batch, field.name())?, field.data_type()).map_err(internal))
         .collect::<Result<_>>()?;
     let traces = RecordBatch::try_new(schema, columns).map_err(internal)?;
-    let probabilities = match &rule.keep_where {
-        Some(condition) => condition.probabilities(&traces)?,
-        None => vec![None; traces.num_rows()],
-    };
-    let day = |name: &str| cast(column(batch, name)?, &DataType::Date32).map_err(internal);
-    let (first, last, ids) = (day("first_date")?, day("last_date")?, text_column(batch, "trace_id")?);
-    let dates = first.as_primitive::<Date32Type>().values().iter().zip(last.as_primitive::<Date32Type>().values());
-    for ((id, (first_day, last_day)), probability) in ids.as_string_view().iter().zip(dates).zip(probabilities) {
-        let Some(id) = id else { continue };
-        candidates.push(Candidate { trace_id: id.to_owned(), first_day: *first_day, last_day: *last_day, probability });
+    let ids = text_column(&traces, "trace_id")?;
+    for (id, probability) in ids.as_string_view().iter().zip(condition.probabilities(&traces)?) {
+        let (Some(id), Some(probability)) = (id, probability) else { continue };
+        let key = TraceKey::of(id);
+        if wanted.contains(&key) {
+            probabilities.insert(key, probability);
+        }
     }
     Ok(())
 }
 
-/// What is decided of a trace; `None` where it was before, and nothing came since.
-pub(super) fn new_decision(candidate: Candidate, decided: &Decided) -> Option<NewDecision> {
-    let Candidate { trace_id, first_day, last_day, probability } = candidate;
-    let decision = match decided.get(&TraceKey::of(&trace_id)) {
-        Some(known) if known.last_day >= last_day => return None,
-        Some(known) => Decision { last_day, ..*known },
-        None => decide(&trace_id, last_day, probability),
-    };
-    Some(NewDecision { trace_id, first_day, decision })
-}
-
-/// A trace that a condition keeps with this probability.
-fn decide(trace_id: &str, last_day: i32, probability: Option<f64>) -> Decision {
+/// A trace that a condition keeps with this probability; `None` for never.
+pub(super) fn decide(trace_id: &str, last_day: i32, probability: Option<f64>) -> Decision {
     match probability {
         Some(probability) if probability >= 1.0 => Decision { kept: true, weight: 1.0, last_day },
         // An id that is no hex has no chance to be chosen, as in SQL.
@@ -299,16 +333,5 @@ mod tests {
         assert!(!decided(Some(0.05)).kept);
         assert!(!decided(None).kept);
         assert!(!decide("no hex", 7, Some(0.9)).kept);
-    }
-
-    #[test]
-    fn a_decision_is_for_ever_and_follows_the_trace() {
-        let candidate =
-            |last_day, probability| Candidate { trace_id: "a".to_owned(), first_day: 1, last_day, probability };
-        let known = Decision { kept: false, weight: 1.0, last_day: 5 };
-        let decided = Decided::from([(TraceKey::of("a"), known)]);
-        assert!(new_decision(candidate(5, Some(1.0)), &decided).is_none());
-        let later = new_decision(candidate(6, Some(1.0)), &decided).unwrap();
-        assert_eq!(later.decision, Decision { last_day: 6, ..known });
     }
 }

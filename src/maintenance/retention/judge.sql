@@ -1,5 +1,5 @@
--- One row a trace of the spans and logs that are looked at whose last date is $1 to $2, as the view `traces` has it, with
--- the dates of its first and last row. A trace without spans counts none; its time and its logs are those of its logs.
+-- One row a trace of the spans and logs that are looked at and that has a row on the dates $1 to $2, as the view `traces`
+-- has it. A trace without spans counts none; its time and its logs are those of its logs.
 -- $3 and $4 bound the last two characters of its id, so that many traces are judged part by part.
 SELECT
     seen.trace_id,
@@ -12,14 +12,10 @@ SELECT
     coalesce(t.error_count, 0) AS error_count,
     t.services,
     seen.log_count,
-    seen.error_log_count,
-    seen.first_date,
-    seen.last_date
+    seen.error_log_count
 FROM (
     SELECT
         trace_id,
-        min(date) AS first_date,
-        max(date) AS last_date,
         min(time) AS time,
         sum(is_log) AS log_count,
         sum(is_error_log) AS error_log_count

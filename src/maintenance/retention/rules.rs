@@ -217,7 +217,8 @@ impl RetentionRules {
         for hold in holds {
             said.push_str(&format!("\n{} {}", hold.signal, hold.condition));
         }
-        DateRules { signal, date, table, traces, fingerprint: fingerprint(&said) }
+        let undecided = fingerprint(&format!("{said}\nundecided on {today}"));
+        DateRules { signal, date, table, traces, fingerprint: fingerprint(&said), undecided }
     }
 
     /// As `config show` tells them.
@@ -257,6 +258,7 @@ pub(super) struct DateRules {
     pub(super) table: Stage,
     pub(super) traces: Stage,
     fingerprint: u32,
+    undecided: u32,
 }
 
 /// The lowest bits of a mark: what was judged. The one above says whether the weights of traces are in.
@@ -292,7 +294,13 @@ impl DateRules {
 
     /// Whether a file with this mark has nothing more to tell these rules.
     pub(super) fn has_judged(&self, mark: Mark) -> bool {
-        mark == self.mark(true) || mark == self.mark(false)
+        mark == self.mark(true) || mark == self.mark(false) || mark == self.undecided()
+    }
+
+    /// The mark of rows of traces that go on past the dates that are judged today: there is nothing new to be said of them
+    /// before tomorrow.
+    pub(super) const fn undecided(&self) -> Mark {
+        Mark::judged(self.undecided)
     }
 }
 

@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use super::caps::dates_over;
 use super::decisions::{Decided, Decision, Decisions, NewDecision, TraceKey, days};
 use super::fates::{Fates, Lane, TraceFacts, Why};
-use super::judge::{Candidate, PinnedTable, Traces, after, before, date_of, new_decision};
+use super::judge::{PinnedTable, Seen, Traces, after, before, date_of, decide};
 use super::report::{RetentionCommit, RetentionFailure, RetentionReport, Tally, reason, rule};
 use super::rules::{RetentionRules, Stage, TraceRule, is_weighted};
 use super::survey::{Action, Survey, trace_keys};
@@ -183,6 +183,8 @@ impl Work<'_> {
             self.retention.progress.phase(format!("judging traces of {} to {}", dates.start(), dates.end()));
             if let Err(error) = self.judge(dates.clone()).await {
                 self.fail(TRACES, Some(*dates.start()), &error);
+                // What is not judged must not be taken for what goes on.
+                todo.retain(|date, _| !dates.contains(date));
             }
             while let Some(date) = todo.keys().next().copied().filter(|date| after(*date, REACH_DAYS) <= *dates.end()) {
                 let files = todo.remove(&date).unwrap_or_default();
@@ -289,14 +291,25 @@ impl Work<'_> {
     async fn judge(&mut self, dates: RangeInclusive<NaiveDate>) -> Result<()> {
         let Some(rule) = self.trace_rule().cloned() else { return Ok(()) };
         let held = self.held(before(*dates.start(), REACH_DAYS)..=after(*dates.end(), REACH_DAYS)).await?;
+        let seen = self.traces.seen(&dates, &held).await?;
+        let keys: HashSet<TraceKey> = seen.iter().map(Seen::key).collect();
+        let window = (before(*dates.start(), REACH_DAYS), after(*dates.end(), REACH_DAYS));
+        let decided = self.decided(window, |trace, _| keys.contains(&trace)).await?;
+        let open: Vec<Seen> = seen.iter().filter(|seen| !decided.contains_key(&seen.key())).cloned().collect();
+        let probabilities = self.traces.judge(&rule, &open, &dates).await?;
         let mut tries = 0;
         loop {
-            let window = (before(*dates.start(), REACH_DAYS), after(*dates.end(), REACH_DAYS));
-            let candidates = self.traces.judge(&rule, dates.clone(), &held).await?;
-            let keys: HashSet<TraceKey> = candidates.iter().map(Candidate::key).collect();
             let decided = self.decided(window, |trace, _| keys.contains(&trace)).await?;
-            let new: Vec<NewDecision> =
-                candidates.into_iter().filter_map(|candidate| new_decision(candidate, &decided)).collect();
+            let new = seen.iter().filter_map(|seen| {
+                let decision = match decided.get(&seen.key()) {
+                    Some(known) if known.last_day >= seen.last_day => return None,
+                    // It went on after it was decided.
+                    Some(known) => Decision { last_day: seen.last_day, ..*known },
+                    None => decide(&seen.trace_id, seen.last_day, probabilities.get(&seen.key()).copied()),
+                };
+                Some(seen.clone().decided(decision))
+            });
+            let new: Vec<NewDecision> = new.collect();
             let kept = new.iter().filter(|new| new.decision.kept).count() as u64;
             let count = new.len() as u64;
             match self.apply {
@@ -435,7 +448,7 @@ impl Work<'_> {
             survey.tell(fates, &mut self.tally);
             self.goes(signal, date, survey.bytes_of(survey.going()));
             reasons.extend(survey.reasons());
-            match survey.action() {
+            match survey.action(fates) {
                 Action::Leave => {}
                 Action::Remove => removed.push(survey.file),
                 Action::Copy(lane) => copied.push((survey.file, lane, survey.rows)),

@@ -65,7 +65,7 @@ impl Survey {
         Ok(survey)
     }
 
-    pub(super) fn action(&self) -> Action {
+    pub(super) fn action(&self, fates: &Fates) -> Action {
         let stays: u64 = self.lanes.iter().sum();
         if stays == 0 {
             return Action::Remove;
@@ -73,7 +73,7 @@ impl Survey {
         let only = Lane::ALL.iter().zip(self.lanes).find(|(_, count)| *count == self.rows).map(|(lane, _)| *lane);
         match only {
             Some(_) if self.weighted > 0 => Action::Rewrite,
-            Some(Lane::Again) => Action::Leave,
+            Some(lane) if fates.mark_of(lane) == fates.mark => Action::Leave,
             Some(lane) => Action::Copy(lane),
             None => Action::Rewrite,
         }
