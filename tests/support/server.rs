@@ -65,6 +65,10 @@ impl Home {
             Some(url) => command.arg(url),
             None => command.arg(self.lake()),
         };
+        if !self.config.contains("[maintenance]") {
+            // A test that is not about it counts on the files that its flushes made; a verb has its server's configuration.
+            command.env("TELESTRATA_MAINTENANCE_ENABLED", "false");
+        }
         command
     }
 
@@ -83,10 +87,6 @@ impl Home {
             command.args([door, address]);
         }
         command.arg("--ready-file").arg(&ready_file).stdout(Stdio::null());
-        if !self.config.contains("[maintenance]") {
-            // A test that is not about it counts on the files that its flushes made.
-            command.env("TELESTRATA_MAINTENANCE_ENABLED", "false");
-        }
         change(&mut command);
         let child = command.spawn().unwrap();
         let mut server = Server { child, doors: Value::Null };
