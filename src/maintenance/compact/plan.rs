@@ -248,7 +248,11 @@ mod tests {
         assert_eq!(day.runs.len(), 1);
         assert!(day.most() <= tiers + 1, "{}", day.most());
         let ratio = |day: &Day| day.rewritten as f64 / day.rows() as f64;
-        println!("{flushes} flushes of {rows} rows: {:.2} rows written again for a row, one at most {}", ratio(&day), day.most());
+        println!(
+            "{flushes} flushes of {rows} rows: {:.2} rows written again for a row, one at most {}",
+            ratio(&day),
+            day.most()
+        );
         // As much again comes late: six times an eighth more.
         for _ in 0..flushes {
             day.flush(rows, true);
