@@ -78,13 +78,11 @@ pub struct RetentionReport {
 /// Sums while a run looks.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    sums: BTreeMap<(Signal, Why), Sum>,
+    sums: BTreeMap<(Signal, Why, NaiveDate), Sum>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default, Clone, Copy)]
 struct Sum {
-    first: NaiveDate,
-    last: NaiveDate,
     files: u64,
     whole_files: u64,
     rows: u64,
@@ -94,36 +92,40 @@ struct Sum {
 impl Tally {
     /// Takes in rows of one file.
     pub(super) fn add(&mut self, signal: Signal, why: Why, date: NaiveDate, rows: u64, bytes: u64, is_whole: bool) {
-        let sum = self.sums.entry((signal, why)).or_insert(Sum {
-            first: date,
-            last: date,
-            files: 0,
-            whole_files: 0,
-            rows: 0,
-            bytes: 0,
-        });
-        sum.first = sum.first.min(date);
-        sum.last = sum.last.max(date);
+        let sum = self.sums.entry((signal, why, date)).or_default();
         sum.files += 1;
         sum.whole_files += u64::from(is_whole);
         sum.rows += rows;
         sum.bytes += bytes;
     }
 
+    /// Forgets what stays of a date that is looked at once more, because the table has too many bytes.
+    pub(super) fn look_again(&mut self, signal: Signal, date: NaiveDate) {
+        self.sums.retain(|(of, why, day), _| *of != signal || *day != date || why.goes());
+    }
+
     pub(super) fn lines(&self, rules: &RetentionRules) -> Vec<RetentionLine> {
-        let lines = self.sums.iter().map(|((signal, why), sum)| RetentionLine {
-            table: signal.table(),
-            goes: why.goes(),
-            rule: rule(*signal, *why, rules),
-            reason: reason(*signal, *why, rules),
-            first_date: sum.first,
-            last_date: sum.last,
-            files: sum.files,
-            whole_files: sum.whole_files,
-            rows: sum.rows,
-            bytes: sum.bytes,
-        });
-        lines.collect()
+        let mut lines: BTreeMap<(Signal, Why), RetentionLine> = BTreeMap::new();
+        for ((signal, why, date), sum) in &self.sums {
+            let line = lines.entry((*signal, *why)).or_insert_with(|| RetentionLine {
+                table: signal.table(),
+                goes: why.goes(),
+                rule: rule(*signal, *why, rules),
+                reason: reason(*signal, *why, rules),
+                first_date: *date,
+                last_date: *date,
+                files: 0,
+                whole_files: 0,
+                rows: 0,
+                bytes: 0,
+            });
+            line.last_date = *date;
+            line.files += sum.files;
+            line.whole_files += sum.whole_files;
+            line.rows += sum.rows;
+            line.bytes += sum.bytes;
+        }
+        lines.into_values().collect()
     }
 }
 

@@ -620,11 +620,15 @@ impl Work<'_> {
         if !has_holds {
             let going = dates_over(&bytes, |_| 0, max_bytes, self.today);
             for date in &going {
-                let (rows, size) =
-                    on(*date).fold((0, 0), |sum, file| (sum.0 + file.rows.unwrap_or(0), sum.1 + file.size));
+                self.tally.look_again(signal, *date);
+                let size: u64 = on(*date).map(|file| file.size).sum();
                 let left = bytes.get(date).copied().unwrap_or(0);
-                let rows = u128::from(rows) * u128::from(left) / u128::from(size.max(1));
-                self.tally.add(signal, Why::OverCap, *date, u64::try_from(rows).unwrap_or(0), left, true);
+                // In a plan, what goes by age of the same date is gone already.
+                let part =
+                    |of: u64| u64::try_from(u128::from(of) * u128::from(left) / u128::from(size.max(1))).unwrap_or(of);
+                for file in on(*date) {
+                    self.tally.add(signal, Why::OverCap, *date, part(file.rows.unwrap_or(0)), part(file.size), true);
+                }
             }
             let files = going.into_iter().flat_map(on).collect();
             return self.remove(signal, None, files, &[Why::OverCap]).await;
@@ -637,6 +641,7 @@ impl Work<'_> {
             let held = self.held(before(date, REACH_DAYS)..=after(date, REACH_DAYS)).await?;
             let facts = Arc::new(TraceFacts { held: Arc::new(held), ..TraceFacts::default() });
             self.remaining.entry(signal).or_default().insert(date, bytes.get(&date).copied().unwrap_or(0));
+            self.tally.look_again(signal, date);
             let mut by_mark: BTreeMap<Mark, Vec<Arc<LiveFile>>> = BTreeMap::new();
             for file in on(date) {
                 by_mark.entry(FileName::parse(&file.path).mark).or_default().push(file);
