@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ingest::Store;
 use crate::maintenance::{Background, CompactionJob, LogJob, RetentionJob, Snapshots, TABLES, VacuumJob};
 use crate::model::signal::Signal;
-use crate::query::QueryEngine;
+use crate::query::{QueryBudget, QueryEngine};
 
 /// Starts every job, and shows them to queries; `None` where the configuration wants none.
 ///
@@ -40,11 +40,21 @@ pub(super) fn start_background(
     }
     if !config.retention.is_empty() {
         let rules = Arc::clone(&config.retention);
-        background.spawn(Box::new(RetentionJob::new(rules, config.query.clone(), config.compaction)));
+        background.spawn(Box::new(RetentionJob::new(rules, judging(&config.query), config.compaction)));
     }
     for table in TABLES {
         background.spawn(Box::new(LogJob::new(table, config.housekeeping)));
         background.spawn(Box::new(VacuumJob::new(table, config.housekeeping)));
     }
     Ok(Some(background))
+}
+
+/// What judging traces may use beside the queries of the server: half of their memory, and small caches.
+fn judging(query: &QueryBudget) -> QueryBudget {
+    QueryBudget {
+        max_memory: query.max_memory / 2,
+        footer_cache: query.footer_cache / 4,
+        small_files: query.small_files / 4,
+        ..query.clone()
+    }
 }

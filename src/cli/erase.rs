@@ -52,14 +52,15 @@ struct Asked {
     condition: Option<String>,
 
     /// With --where: this table only
-    #[arg(long, value_name = "NAME", requires = "condition")]
+    #[arg(long, value_name = "NAME", requires = "condition", conflicts_with = "attribute")]
     table: Option<TableName>,
 
     /// What goes with a row: nothing else, or all spans and logs of its trace
     #[arg(long, value_enum, default_value = "record")]
     scope: Scope,
 
-    /// Also rows with the attribute's value anywhere in their text, or in the keys and values of their maps
+    /// Also rows with the attribute's value anywhere in their text, or in the keys and values of their maps: as a part of
+    /// longer words too, so plan first
     #[arg(long, requires = "attribute")]
     also_body: bool,
 

@@ -29,7 +29,7 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Named {
-    /// Lower-case letters, digits, -, _ and .
+    /// Of lower-case letters, digits, hyphens, underscores and dots
     name: String,
 
     #[command(flatten)]

@@ -54,6 +54,12 @@ pub const KEYS: &[Key] = &[
         "unflushed bytes in the write-ahead log at which requests are told to wait",
     ),
     key("compaction.target_bytes", r#""512 MiB""#, "bytes of the files that small ones are merged into"),
+    key(
+        "compaction.dedup_spans",
+        r#""off""#,
+        "exact: of spans that are equal but for when and by which way they came, compaction keeps one",
+    ),
+    key("compaction.dedup_logs", r#""off""#, "exact: the same of logs; genuine twins, which have no identity, go too"),
     key("maintenance.enabled", "true", "whether the server compacts and cleans up its lake by itself"),
     key(
         "maintenance.cpu_threads",
@@ -66,12 +72,6 @@ pub const KEYS: &[Key] = &[
         "bytes a second that it reads from the lake and writes to it, together, or unlimited",
     ),
     key("maintenance.interval", r#""30s""#, "how often it is looked for files to merge"),
-    key(
-        "compaction.dedup_spans",
-        r#""off""#,
-        "exact: of spans that are equal but for when and by which way they came, compaction keeps one",
-    ),
-    key("compaction.dedup_logs", r#""off""#, "exact: the same of logs; genuine twins, which have no identity, go too"),
     key(
         "maintenance.log_retention",
         r#""30d""#,

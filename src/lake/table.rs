@@ -224,6 +224,18 @@ impl LakeTable {
         self.checked(state)
     }
 
+    /// The newest version after a failure. Where the snapshot is that, it is opened anew: the checkpoint and the commits
+    /// that it stands on may have been cleaned up, and a refresh to the same version would go on standing on them.
+    pub(super) async fn refresh_or_reload(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
+        match self.refresh(snapshot).await {
+            Ok(newest) if newest.version() > snapshot.version() => Ok(newest),
+            refreshed => match self.load().await? {
+                Some(newest) if newest.version() >= snapshot.version() => Ok(newest),
+                _ => refreshed,
+            },
+        }
+    }
+
     /// The snapshot, brought up to the newest version where it was last looked at long ago. The next version's commit may
     /// have come and gone again since then: a commit in its place would go through, and nobody would ever see it.
     pub(super) async fn recent(&self, snapshot: &TableSnapshot) -> Result<TableSnapshot> {
@@ -275,7 +287,7 @@ impl LakeTable {
             if self.is_stale(files) || !self.is_worth_another_try(&outcome, pause).await {
                 break;
             }
-            outcome = match self.refresh(&snapshot).await {
+            outcome = match self.refresh_or_reload(&snapshot).await {
                 Ok(newest) => {
                     snapshot = newest;
                     self.append_unless_in(&snapshot, files, txns).await
@@ -336,7 +348,7 @@ impl LakeTable {
     /// # Errors
     /// `Unavailable` after the last try; `Damaged` where another process commits under the same id.
     pub async fn give_up(&self, base: &TableSnapshot, txn: &AppendTxn) -> Result<(TableSnapshot, bool)> {
-        let newest = self.refresh(base).await?;
+        let newest = self.refresh_or_reload(base).await?;
         if self.committed(&newest, &txn.app_id).await? == Some(txn.version) {
             return Ok((newest, true));
         }

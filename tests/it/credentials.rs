@@ -90,7 +90,7 @@ fn takes(door: &str) -> fn(&Shown) -> bool {
 
 fn attempts() -> Vec<Attempt> {
     use Needs::{Credentials, Nothing, Role};
-    let rows: [(&str, &str, Needs, Try); 32] = [
+    let rows: [(&str, &str, Needs, Try); 35] = [
         ("http", "GET /healthz", Nothing, ask_http),
         ("http", "GET /readyz", Nothing, ask_http),
         ("http", "GET /", Credentials, ask_http),
@@ -107,6 +107,9 @@ fn attempts() -> Vec<Attempt> {
         ("http", "GET /api/traces/00000000000000000000000000000001", Role("query"), ask_http),
         ("http", "GET /api/v3/services", Role("query"), ask_http),
         ("http", "POST /v1/flush", Role("maintain"), ask_http),
+        ("http", "POST /v1/erase/plan", Role("maintain"), ask_http),
+        ("http", "POST /v1/erase/apply", Role("maintain"), ask_http),
+        ("http", "GET /v1/erase", Role("maintain"), ask_http),
         ("http", "POST /v1/import", Role("ingest"), ask_http),
         ("http", "GET /v1/config", Role("admin"), ask_http),
         ("otlp_http", "POST /v1/logs", Role("ingest"), ask_http),
@@ -136,6 +139,9 @@ fn ask_http<'a>(server: &'a Server, shown: &'a Shown, what: &'static str) -> Box
             "/v1/sql" => "select count(*) from logs".to_owned(),
             "/v1/sql/cancel" => "no-such-query".to_owned(),
             "/v1/import" => numbered_logs("imported", 0..1, DAY),
+            "/v1/erase/plan" | "/v1/erase/apply" => {
+                r#"{"attribute": {"key": "user.id", "value": "nobody"}}"#.to_owned()
+            }
             "/v1/logs" => numbered_logs("sent", 0..1, DAY),
             "/v1/traces" => r#"{"resourceSpans": []}"#.to_owned(),
             _ => String::new(),

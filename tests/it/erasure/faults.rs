@@ -16,6 +16,8 @@ use telestrata::maintenance::{
 };
 use telestrata::model::signal::Signal;
 use telestrata::query::RowFilters;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use url::Url;
 
 use super::telemetry::{log, logs};
@@ -32,7 +34,7 @@ fn file(number: u64) -> String {
         .map(|row| {
             let user = if row % 3 == 0 { VALUE } else { "u43" };
             // Over some dates.
-            log((number * ROWS + row) * 30, "a row", &[("user.id", user)])
+            log((number * ROWS + row) * 6, "a row", &[("user.id", user)])
         })
         .collect();
     logs(&records, &[], &[])
@@ -106,20 +108,33 @@ async fn one_that_dies_at_any_operation_is_done_by_the_next() {
     assert_eq!((done.rows(), done.proof.unwrap().matching), (FILES * ROWS / 3, 0));
     let operations = quiet.operations();
     assert!(operations > 40, "{operations}");
-    // Every operation in a long run, some in a short one.
-    let step = if std::env::var("TELESTRATA_ERASE_ROUNDS").is_ok() { 1 } else { 7 };
+    // Every operation in a long run, some in a short one; many at once, since they mostly wait to try again.
+    let points = std::env::var("TELESTRATA_ERASE_ROUNDS").map_or(16, |_| operations);
+    let step = usize::try_from(operations.div_ceil(points)).unwrap();
+    let at_once = Arc::new(Semaphore::new(8));
+    let mut deaths = JoinSet::new();
     for last in (0..operations).step_by(step) {
-        let base = copy(&whole).await;
-        let faults = FaultStore::new(Arc::clone(&base), Plan::QUIET, 1);
-        faults.die_after(last);
-        let died = apply(root(Arc::new(faults))).await;
-        assert!(died.as_ref().map_or(true, EraseReport::is_partial), "died after {last}: {died:?}");
-        let left = rows(&root(Arc::clone(&base))).await;
-        assert!((kept()..=FILES * ROWS).contains(&left), "died after {last}: {left} rows");
-        let done = apply(root(Arc::clone(&base))).await.unwrap();
-        assert_eq!((done.is_partial(), done.proof.unwrap().matching), (false, 0), "died after {last}");
-        assert_eq!(rows(&root(base)).await, kept(), "died after {last}");
+        let (base, at_once) = (copy(&whole).await, Arc::clone(&at_once));
+        deaths.spawn(async move {
+            let _turn = at_once.acquire().await.unwrap();
+            dies_after(last, base).await;
+        });
     }
+    while let Some(ended) = deaths.join_next().await {
+        ended.unwrap();
+    }
+}
+
+async fn dies_after(last: u64, base: Arc<dyn ObjectStore>) {
+    let faults = FaultStore::new(Arc::clone(&base), Plan::QUIET, 1);
+    faults.die_after(last);
+    let died = apply(root(Arc::new(faults))).await;
+    assert!(died.as_ref().map_or(true, EraseReport::is_partial), "died after {last}: {died:?}");
+    let left = rows(&root(Arc::clone(&base))).await;
+    assert!((kept()..=FILES * ROWS).contains(&left), "died after {last}: {left} rows");
+    let done = apply(root(Arc::clone(&base))).await.unwrap();
+    assert_eq!((done.is_partial(), done.proof.unwrap().matching), (false, 0), "died after {last}");
+    assert_eq!(rows(&root(base)).await, kept(), "died after {last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
+use telestrata::lake::{CloudAccess, LakeRoot};
+use telestrata::maintenance::{Intent, vacuum};
 
 use self::places::places_of;
 use self::telemetry::{log, logs, metric, spans};
@@ -207,6 +209,16 @@ async fn a_value_goes_from_every_place_of_a_running_server_and_stays_away() {
     assert!(logged.contains("erasing") && !logged.contains(VALUE));
     let (code, out, _) = run(&mut home.verb("check"));
     assert_eq!(code, 0, "{out}");
+
+    // Once the grace has passed.
+    let root = LakeRoot::parse(home.lake().to_str().unwrap(), &CloudAccess::default()).unwrap();
+    let later = chrono::Utc::now() + chrono::TimeDelta::days(2);
+    let grace = Duration::from_secs(24 * 3600);
+    let vacuumed = vacuum(&root, &["logs", "spans", "metrics"], grace, later, Intent::Apply).await.unwrap();
+    assert_eq!(vacuumed.len(), 3);
+    assert_eq!(places_of(VALUE, &home.lake()), Vec::<PathBuf>::new());
+    let (_, out, _) = run(home.verb("sql").args(["--format", "csv", "select count(*) as n from logs"]));
+    assert_eq!(out, "n\n17\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use telestrata::ledger::ledger_commits;
 use telestrata::maintenance::{Intent, TABLES, keep_log};
 use telestrata::model::signal::Signal;
 
-use super::{DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
+use super::{BY_HAND, DAY, age, files_below, lines, numbers, of_table, said, vacuumed};
 use crate::support::fault_run::{Run, each_seed};
 use crate::support::fault_store::{Fault, Op, Plan};
 use crate::support::logs::{numbered_logs, send_logs};
@@ -58,7 +58,7 @@ fn versions(log: &Path) -> BTreeSet<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn old_commits_go_and_their_history_stays() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     flushed(&server, 0..12).await;
     let _ = said(&home.verb("compact").output().unwrap());
@@ -153,7 +153,7 @@ async fn the_ledger_has_each_commit_once() {
 /// What it commits then is seen all the same.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_slept_through_a_clean_up_commits_on_top_of_the_newest_version() {
-    let run = Run::without_flushes(0).with_grace(Duration::from_millis(200));
+    let run = Run::without_flushes(0).with_grace(Duration::from_secs(4));
     let sleeping = run.store(Plan::QUIET);
     let sleeper = run.open(&sleeping, "wal", &[]).await;
     run.send(&sleeper).await.unwrap();
@@ -173,7 +173,7 @@ async fn a_writer_that_slept_through_a_clean_up_commits_on_top_of_the_newest_ver
         other.flush().await.unwrap();
     }
     let started = std::time::Instant::now();
-    while started.elapsed() < Duration::from_millis(200) {
+    while started.elapsed() < Duration::from_secs(2) {
         tokio::task::yield_now().await;
     }
     keep_logs(&root).await.unwrap();
@@ -283,7 +283,7 @@ async fn logs_are_kept_in_a_storm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_of_a_lake_in_a_bucket_is_kept() {
     let s3 = S3::start().await;
-    let home = Home::with_lake_at("[flush]\nage = \"1h\"\n", &s3.lake("kept"), &s3.env());
+    let home = Home::with_lake_at(BY_HAND, &s3.lake("kept"), &s3.env());
     let server = home.serve();
     flushed(&server, 0..9).await;
     let _ = said(&home.verb("compact").output().unwrap());

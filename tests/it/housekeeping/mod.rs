@@ -2,6 +2,7 @@
 
 mod log;
 mod snapshots;
+mod under_a_server;
 mod vacuum;
 mod writers;
 
@@ -16,6 +17,9 @@ use crate::support::server::Home;
 
 /// 2023-11-14T22:13:20Z in seconds.
 const DAY: u64 = 1_700_000_000;
+
+/// Nothing is flushed or maintained but on demand.
+const BY_HAND: &str = "[flush]\nage = \"1h\"\n[maintenance]\nenabled = false\n";
 
 /// Twice the default grace.
 const TWO_DAYS: Duration = Duration::from_secs(2 * 24 * 3600);

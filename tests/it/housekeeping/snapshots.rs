@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{DAY, age, lines, numbers, said, vacuumed};
+use super::{BY_HAND, DAY, age, lines, numbers, said, vacuumed};
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::python::python;
 use crate::support::server::{Home, Server, telestrata, wait_for};
@@ -35,7 +35,7 @@ fn count_at(home: &Home, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_named_moment_opens_until_its_name_is_dropped() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     flushed(&server, 0..4).await;
     let made = lines(&said(&snapshot(&home, &["create", "before-upgrade", "--json"])));
@@ -73,8 +73,11 @@ async fn a_named_moment_opens_until_its_name_is_dropped() {
     }
     let trace = home.verb("trace").args(["--snapshot", "before-upgrade", &"a".repeat(32)]).output().unwrap();
     assert!(String::from_utf8_lossy(&trace.stderr).contains("trace"), "{trace:?}");
-    let exported =
-        home.verb("export").args(["--snapshot", "before-upgrade", "logs", "--format", "ndjson"]).output().unwrap();
+    let exported = home
+        .verb("export")
+        .args(["--snapshot", "before-upgrade", "--table", "logs", "--format", "ndjson"])
+        .output()
+        .unwrap();
     assert_eq!(said(&exported).lines().count(), 20);
 
     assert!(said(&snapshot(&home, &["list"])).starts_with("before-upgrade  "));
@@ -111,7 +114,7 @@ async fn a_name_is_taken_once_and_must_be_one() {
 /// While a server flushes and compactors run, snapshots are made; each has a whole number of requests, and keeps it.
 #[tokio::test(flavor = "multi_thread")]
 async fn snapshots_beside_a_server_hold_what_they_held() {
-    let home = Home::new("[flush]\nage = \"50ms\"\n");
+    let home = Home::new("[flush]\nage = \"50ms\"\n[maintenance]\nenabled = false\n");
     let server = home.serve();
     let client = reqwest::Client::new();
     let mut held = Vec::new();

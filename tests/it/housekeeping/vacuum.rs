@@ -17,7 +17,7 @@ use telestrata::query::Pinned;
 use telestrata::wal::WalSeq;
 use url::Url;
 
-use super::{DAY, TWO_DAYS, age, files_below, numbers, of_table, said, vacuumed};
+use super::{BY_HAND, DAY, TWO_DAYS, age, files_below, numbers, of_table, said, vacuumed};
 use crate::support::fault_run::{self, Run};
 use crate::support::fault_store::{FaultStore, Plan};
 use crate::support::logs::{numbered_logs, send_logs};
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 
 /// A lake of ten flushes, compacted.
 async fn compacted() -> Home {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     let client = reqwest::Client::new();
     for flush in 0..10 {
@@ -83,7 +83,7 @@ async fn what_no_version_needs_goes_after_the_grace_and_nothing_else() {
 /// Who has opened a version goes on reading it for as long as the grace, whatever vacuum does meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_of_an_earlier_version_is_not_disturbed_within_the_grace() {
-    let home = Home::new("[flush]\nage = \"1h\"\n");
+    let home = Home::new(BY_HAND);
     let server = home.serve();
     let client = reqwest::Client::new();
     for flush in 0..8 {
@@ -242,7 +242,7 @@ async fn at_whichever_operation_it_fails_the_table_is_whole_and_the_next_vacuum_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lake_in_a_bucket_is_vacuumed() {
     let s3 = S3::start().await;
-    let home = Home::with_lake_at("[flush]\nage = \"1h\"\n", &s3.lake("vacuumed"), &s3.env());
+    let home = Home::with_lake_at(BY_HAND, &s3.lake("vacuumed"), &s3.env());
     let server = home.serve();
     let client = reqwest::Client::new();
     for flush in 0..9 {

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Days, Utc};
 use serde_json::{Value, json};
+use telestrata::lake::{CloudAccess, LakeRoot};
+use telestrata::maintenance::{Intent, TABLES, vacuum};
 
 use super::reader::Reader;
-use crate::support::server::{Home, Server};
+use crate::support::server::{Home, Server, telestrata};
 
 const DEFAULT_ROUNDS: u64 = 4;
 
@@ -22,7 +26,21 @@ const KEPT: u64 = 60;
 /// Those that open the tables by their logs, each in its own way.
 const READERS: [&str; 3] = ["polars", "deltalake", "duckdb"];
 
-const CONFIG: &str = "[flush]\nage = \"1h\"\n";
+const CONFIG: &str = "
+[flush]
+age = \"1h\"
+[[retention]]
+table = \"logs\"
+after = \"30d\"
+keep_where = \"attributes['keep'] = 'yes'\"
+[[retention]]
+table = \"traces\"
+after = \"30d\"
+keep_where = \"error_count > 0\"
+";
+
+/// Longer than any look takes, and any commit; shorter than the configuration allows, so that files go meanwhile.
+const GRACE: Duration = Duration::from_secs(15);
 
 /// Days ago: two dates on which rules act, and one that they leave alone.
 const AGES: [u64; 3] = [41, 40, 2];
@@ -86,15 +104,22 @@ fn look(reader: &mut Reader, lake: &Path, table: &str) -> Result<(), String> {
     }
 }
 
-/// One round of every job.
-async fn work(home: &Home, server: &Server, round: u64) {
-    let jobs: Vec<Vec<String>> = vec![vec!["compact".to_owned()]];
-    let _ = (server, round);
-    for job in jobs {
-        let (verb, arguments) = job.split_first().unwrap();
-        let output = home.verb(verb).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{job:?}: {output:?}");
-    }
+/// One round of every job; answers how many files the vacuum removed.
+async fn work(home: &Home, server: &Server, round: u64) -> u64 {
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    };
+    run(home.verb("compact").arg("--json"));
+    run(telestrata().current_dir(home.path()).args(["retention", "apply", "--json", "--lake"]).arg(home.lake()));
+    let attribute = format!("user.id=user {round}");
+    let http = server.http();
+    let erase = ["erase", "apply", "--json", "--connect", &http, "--attribute", &attribute];
+    run(telestrata().current_dir(home.path()).args(erase));
+    let root = LakeRoot::parse(home.lake().to_str().unwrap(), &CloudAccess::default()).unwrap();
+    let reports = vacuum(&root, &TABLES, GRACE, Utc::now(), Intent::Apply).await.unwrap();
+    assert!(reports.iter().all(|report| report.error.is_none()), "{reports:?}");
+    reports.iter().map(|report| report.removed.files).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,11 +151,17 @@ async fn beside_every_job_no_reader_ever_counts_wrong() {
             })
         })
         .collect();
-    for round in 0..rounds {
+    let (mut round, mut removed) = (0, 0);
+    while round < rounds || removed == 0 {
         store(&server, requests(now, Some(round))).await;
-        work(&home, &server, round).await;
+        removed += work(&home, &server, round).await;
+        round += 1;
     }
     ended.store(true, Ordering::Release);
     futures::future::join_all(watching).await.into_iter().for_each(|reader| reader.unwrap());
-    println!("{} looks beside {rounds} rounds of jobs", looks.load(Ordering::Relaxed));
+    println!("{} looks beside {round} rounds of jobs; {removed} files removed", looks.load(Ordering::Relaxed));
+    for table in ["logs", "spans"] {
+        let kept = format!("select count(*) from {table}");
+        assert_eq!(server.number(&kept).await, i64::try_from(KEPT).unwrap(), "{table}: nothing else is left");
+    }
 }

@@ -21,7 +21,7 @@ use chrono::Days;
 use telestrata::maintenance::EraseScope;
 use telestrata::model::signal::Signal;
 
-use self::lake::Lake;
+use self::lake::{Lake, TARGET_BYTES};
 use self::model::{ERASURE, Model, RETENTION, Rules};
 use self::questions::{Span, answers, estimates, removed};
 use self::world::{Shape, World};
@@ -30,14 +30,37 @@ fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
 }
 
-/// How often what is asked is asked again after every job.
-const LOOK_EVERY: u64 = 6;
+/// Days between those on which questions are asked after every job, and between vacuums.
+#[derive(Debug, Clone, Copy)]
+struct Paces {
+    questions: u64,
+    vacuum: u64,
+}
 
 /// How often somebody wants to be erased.
 const ERASE_EVERY: u64 = 9;
 
+/// Marks that the files of a date have: not judged, judged.
+const MARKS: u64 = 2;
+
+/// Runs of a mark that compaction leaves on a date that is over (docs/decisions/0014): one less than it merges, and the large one.
+const RUNS_A_MARK: u64 = 8;
+
+/// Files of a date over all dates.
+const FILES_A_DAY: u64 = 4;
+
+/// Bytes of a file without rows (its schema, twice), and of a row, at most.
+const FILE_BYTES: u64 = 26 << 10;
+const ROW_BYTES: u64 = 512;
+
+/// How often rules are planned before they are applied.
+const PLAN_EVERY: u64 = 5;
+
+/// How often it is told how far it is.
+const LOG_EVERY: u64 = 10;
+
 /// How often a snapshot is pinned.
-const PIN_EVERY: u64 = 8;
+const PIN_EVERY: u64 = 12;
 
 /// What a named snapshot has to have, and until when.
 struct Pin {
@@ -47,6 +70,7 @@ struct Pin {
 
 struct Simulation {
     days: u64,
+    paces: Paces,
     lake: Lake,
     model: Model,
     world: World,
@@ -74,7 +98,7 @@ impl Simulation {
         self.change_rules(day).await;
         let started = Instant::now();
         let over = self.days_over_cap(day).await;
-        self.lake.retain(day).await;
+        self.lake.retain(day, day % PLAN_EVERY == 0).await;
         self.model.retain(&self.rules, day);
         if let Some(last) = over {
             self.model.cap_metrics(last);
@@ -110,11 +134,13 @@ impl Simulation {
             let name = format!("day-{day}");
             self.lake.pin(&name).await;
             let rows = Signal::ALL.map(|table| self.model.kept(table));
-            self.pinned = Some((name, Pin { until: day + PIN_EVERY - 2, rows }));
+            self.pinned = Some((name, Pin { until: day + PIN_EVERY - 4, rows }));
             self.lake.leave_an_orphan();
         }
-        self.lake.tidy().await;
-        self.done(day, "vacuum", started).await;
+        if day % self.paces.vacuum == 0 {
+            self.lake.tidy().await;
+            self.done(day, "vacuum", started).await;
+        }
     }
 
     /// At the end: the store has what the logs name, and the ledger accounts for every row that went.
@@ -181,7 +207,7 @@ impl Simulation {
         let open = (day + 4).saturating_sub(rules.traces_after);
         let judged = open.saturating_sub(8);
         let kept = (day + 4).saturating_sub(rules.traces_end.min(rules.logs_end));
-        if day % LOOK_EVERY == LOOK_EVERY - 1 && judged > 0 {
+        if day % self.paces.questions == self.paces.questions - 1 && judged > 0 {
             let started = Instant::now();
             self.lake.reopen().await;
             let span = Span { kept, judged, open };
@@ -223,9 +249,21 @@ impl Simulation {
             let (days, rows) = (self.model.days(table), self.model.kept(table).len() as u64);
             assert!(live.files.len() <= days.len(), "day {day}: {table} has files of days without rows: {live:?}");
             let files: u64 = live.files.values().sum();
-            if day % LOOK_EVERY == LOOK_EVERY - 1 {
+            let bytes: u64 = live.bytes.values().sum();
+            for (date, files) in &live.files {
+                // Compaction leaves fewer runs of a mark than it merges at once; a run has as many files as it has targets.
+                let bound = MARKS * RUNS_A_MARK + live.bytes[date] / TARGET_BYTES;
+                assert!(*files <= bound, "day {day}: {table} has {files} files of day {date}, {bound} at most");
+            }
+            let bound = FILES_A_DAY * days.len() as u64 + MARKS * RUNS_A_MARK;
+            assert!(files <= bound, "day {day}: {table} has {files} files of {} days, {bound} at most", days.len());
+            let bound = files * FILE_BYTES + rows * ROW_BYTES;
+            assert!(
+                bytes <= bound,
+                "day {day}: {table} has {bytes} bytes of {rows} rows in {files} files, {bound} at most"
+            );
+            if day % LOG_EVERY == LOG_EVERY - 1 {
                 let most = live.files.values().max().unwrap_or(&0);
-                let bytes: u64 = live.bytes.values().sum();
                 println!(
                     "  {table}: {} days, {files} files, at most {most} a day, {rows} rows, {bytes} bytes",
                     days.len()
@@ -284,11 +322,13 @@ fn two_years_of_days_are_kept_as_the_rules_say() {
 
 async fn simulate(days: u64, seed: u64) {
     let is_long = days > 200;
+    let paces = if is_long { Paces { questions: 30, vacuum: 4 } } else { Paces { questions: 8, vacuum: 1 } };
     let shape = Shape { seed, traces_a_day: 10, flushes_a_day: 2, latest: if is_long { 45 } else { 12 } };
     let first_date = chrono::Utc::now().date_naive() - Days::new(days);
     let rules = rules(is_long);
     let mut simulation = Simulation {
         days,
+        paces,
         lake: Lake::new(first_date, &rules).await,
         model: Model::default(),
         world: World::new(shape),
@@ -299,7 +339,7 @@ async fn simulate(days: u64, seed: u64) {
     };
     for day in 0..days {
         simulation.day(day).await;
-        if day % LOOK_EVERY == LOOK_EVERY - 1 {
+        if day % LOG_EVERY == LOG_EVERY - 1 {
             println!("day {day}: {:.1?}", simulation.spent);
         }
     }
