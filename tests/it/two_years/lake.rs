@@ -160,8 +160,8 @@ impl Lake {
         let value = SecretValue::new(user.to_owned());
         let what = EraseWhat::Attribute { key: "user.id".to_owned(), value, also_body: false };
         let request = EraseRequest { what, scope, reason: Some("asked for".to_owned()) };
-        let around = Serving(Arc::clone(&self.store));
-        let eraser = Eraser::new(self.config.lake.clone(), settings, &around, Progress::default());
+        let around = Arc::new(Serving(Arc::clone(&self.store)));
+        let eraser = Eraser::new(self.config.lake.clone(), settings, around, Progress::default());
         let report = eraser.apply(&request, WHO).await.unwrap();
         assert_eq!(report.proof.as_ref().map(|proof| proof.matching), Some(0), "{report:?}");
         assert!(report.tables.iter().all(|table| table.errors.is_empty()), "{report:?}");
