@@ -213,15 +213,16 @@ impl Config {
         if target_bytes < 1 << 20 {
             return Err(reader.wrong("compaction.target_bytes", "must be at least 1 MiB"));
         }
+        let views = views(&reader)?;
+        let retention = retention(layers, &query, &views, &ingest.promoted)?;
         let compaction = CompactionSettings {
             target_bytes,
             memory: (memory_limit / COMPACTION_SHARE) as u64,
             dedup_spans: reader.parse("compaction.dedup_spans")?,
             dedup_logs: reader.parse("compaction.dedup_logs")?,
             renew: false,
+            traces_judged: retention.traces.as_ref().map(|rule| rule.after),
         };
-        let views = views(&reader)?;
-        let retention = retention(layers, &query, &views, &ingest.promoted)?;
         let holds = retention.holds.clone();
         let held: Option<Arc<dyn Held>> = holds.iter().next().is_some().then(|| Arc::new(holds.clone()) as _);
         let ingest = IngestSettings { held, ..ingest };

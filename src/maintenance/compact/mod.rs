@@ -24,8 +24,9 @@ use self::duplicates::{DROPPED, DropDuplicates};
 use self::plan::{Bounds, choose};
 use super::ledger::LedgerEntry;
 use super::progress::Progress;
+use super::retention::Age;
 use super::rewriter::{Commit, Rewriter, Rewrote};
-use super::run::{Mark, Run, runs};
+use super::run::{FileName, Mark, Run, runs};
 use super::sieve::KeepAll;
 use crate::error::{ErrorKind, Result};
 use crate::lake::{FileFooter, LakeTable, LiveFile, TableSnapshot, footer_keys};
@@ -45,6 +46,9 @@ pub struct CompactionSettings {
     /// Whether a past date that is one run already is written anew where it lacks a column that was promoted since, or
     /// was written before duplicates were to go. Once: what is written has the column and says that they went.
     pub renew: bool,
+    /// Dates past this age are judged by the retention rule of traces, which looks at another engine's files itself:
+    /// what such a file holds may be weighted, and merged with other rows nobody could tell.
+    pub traces_judged: Option<Age>,
 }
 
 /// Which rows of a table are dropped as duplicates.
@@ -72,7 +76,14 @@ impl FromStr for Dedup {
 impl CompactionSettings {
     /// With these bounds, every row kept, nothing renewed.
     pub const fn new(target_bytes: u64, memory: u64) -> Self {
-        Self { target_bytes, memory, dedup_spans: Dedup::Off, dedup_logs: Dedup::Off, renew: false }
+        Self {
+            target_bytes,
+            memory,
+            dedup_spans: Dedup::Off,
+            dedup_logs: Dedup::Off,
+            renew: false,
+            traces_judged: None,
+        }
     }
 
     fn dedup(&self, signal: Signal) -> Dedup {
@@ -136,11 +147,26 @@ impl CompactionSettings {
     /// The dates of a table that have something to merge, where most is gained first; a day before `today` is over.
     pub fn pending(self, snapshot: &TableSnapshot, today: NaiveDate) -> Vec<Pending> {
         let pending = by_date(snapshot).into_iter().filter_map(|(date, files)| {
-            let runs = runs(files.into_iter());
+            let runs = self.own_to_merge(runs(files.into_iter()), date, today);
             let (_, chosen) = next_merge(&runs, is_over(date, today), self.bounds(), &HashSet::new())?;
             Some(Pending { date: date.to_owned(), bytes: chosen.iter().map(|run| run.bytes).sum() })
         });
         pending.collect()
+    }
+
+    /// The settings for a table: the rule of traces judges spans and logs.
+    #[must_use]
+    pub fn of(self, signal: Signal) -> Self {
+        Self { traces_judged: self.traces_judged.filter(|_| signal != Signal::Metrics), ..self }
+    }
+
+    /// Of a date's runs, those that are compaction's to merge.
+    fn own_to_merge(self, mut runs: Vec<Run>, date: &str, today: NaiveDate) -> Vec<Run> {
+        let judged = self.traces_judged.and_then(|age| age.last_past(today));
+        if judged.is_some_and(|last| date.parse::<NaiveDate>().is_ok_and(|date| date <= last)) {
+            runs.retain(|run| run.files.iter().all(|file| FileName::parse(&file.path).is_own));
+        }
+        runs
     }
 
     const fn bounds(self) -> Bounds {
@@ -153,7 +179,8 @@ const MAX_OVERTAKEN: u64 = 5;
 
 impl Compactor {
     /// A compactor of a table, in the name of who is in the entry.
-    pub const fn new(table: LakeTable, settings: CompactionSettings, entry: LedgerEntry, progress: Progress) -> Self {
+    pub fn new(table: LakeTable, settings: CompactionSettings, entry: LedgerEntry, progress: Progress) -> Self {
+        let settings = settings.of(table.signal());
         let CompactionSettings { target_bytes, memory, .. } = settings;
         Self { rewriter: Rewriter { table, target_bytes, memory: memory / 2, entry, progress }, settings }
     }
@@ -218,7 +245,7 @@ impl Compactor {
                 *snapshot = newer;
             }
             let files = of_date(snapshot, date);
-            let runs = runs(files.iter());
+            let runs = self.settings.own_to_merge(runs(files.iter()), date, today);
             let stale =
                 if is_over && self.settings.renew { self.stale(snapshot, &runs).await? } else { HashSet::new() };
             let Some((mark, chosen)) = next_merge(&runs, is_over, bounds, &stale) else { break };

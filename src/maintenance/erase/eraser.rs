@@ -13,7 +13,7 @@ use super::request::{EraseRequest, EraseScope, EraseWhat};
 use super::scan::{EraseSieve, Found, Scanner, add_traces, count_rows};
 use super::target::{Target, Traces, has_traces};
 use crate::erasure::{ErasureLog, Installed};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot, live_writers};
 use crate::maintenance::hold::Holds;
 use crate::maintenance::{Commit, Desk, JobKind, LedgerEntry, Progress, Rewriter, Rewrote, Run, runs};
@@ -223,7 +223,7 @@ impl Eraser {
         }
         if !is_lake {
             return Err(Error::new(
-                crate::error::ErrorKind::NotFound,
+                ErrorKind::NotFound,
                 format!("there is no lake at {}; name one with --lake", self.root.display()),
             ));
         }
@@ -345,6 +345,7 @@ impl Eraser {
         };
         let signal = work.table.signal();
         let mut overtaken = 0;
+        let mut gone = HashSet::new();
         loop {
             work.snapshot = work.table.refresh(&work.snapshot).await?;
             let new: Vec<Arc<LiveFile>> =
@@ -354,8 +355,12 @@ impl Eraser {
                 for (file, found) in self.scanner(work).scan(new).await? {
                     match found {
                         Ok(Some(found)) => _ = work.counted.insert(file.path.clone(), found),
-                        // The next version has others in its place.
-                        Ok(None) => {}
+                        // The next version has others in its place, or the file is missing.
+                        Ok(None) if gone.insert(file.path.clone()) => {}
+                        Ok(None) => {
+                            let missing = format!("{} is not stored; `telestrata check` says what to do", file.path);
+                            work.give_up(&file, &Error::new(ErrorKind::Damaged, missing));
+                        }
                         Err(error) => work.give_up(&file, &error),
                     }
                 }

@@ -71,7 +71,7 @@ impl CompactionJob {
         snapshots: Snapshots,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let waiting = HashMap::new();
+        let (waiting, settings) = (HashMap::new(), settings.of(signal));
         Self { signal, settings, every, writer, snapshots, metrics, table: None, waiting, done: None }
     }
 

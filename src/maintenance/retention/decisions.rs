@@ -14,7 +14,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, TimestampMillisecondType};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt as _;
@@ -71,7 +71,12 @@ pub(super) struct Decision {
     pub(super) weight: f64,
     /// Days since 1970.
     pub(super) last_day: i32,
+    /// When it was taken, in ms since 1970; [`JUST_NOW`] in the run that takes it.
+    pub(super) decided_ms: i64,
 }
+
+/// Later than any file was written.
+pub(super) const JUST_NOW: i64 = i64::MAX;
 
 /// A decision to be written.
 #[derive(Debug, Clone)]
@@ -163,11 +168,17 @@ impl Decisions {
             let ids = column("trace_id", &DataType::Utf8)?;
             let kept = column("kept", &DataType::Boolean)?;
             let weights = column("weight", &DataType::Float64)?;
-            let (ids, kept, weights) =
-                (ids.as_string::<i32>(), kept.as_boolean(), weights.as_primitive::<Float64Type>());
-            for ((id, kept), weight) in ids.iter().zip(kept.iter()).zip(weights.iter()) {
+            let times = column("decided_at", &DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())))?;
+            let (ids, kept, weights, times) = (
+                ids.as_string::<i32>(),
+                kept.as_boolean(),
+                weights.as_primitive::<Float64Type>(),
+                times.as_primitive::<TimestampMillisecondType>(),
+            );
+            for (((id, kept), weight), time) in ids.iter().zip(kept.iter()).zip(weights.iter()).zip(times.iter()) {
                 let (Some(id), Some(kept)) = (id, kept) else { return Err(damaged("has a row without a trace")) };
-                take(TraceKey::of(id), Decision { kept, weight: weight.unwrap_or(1.0), last_day });
+                let decided_ms = time.unwrap_or(JUST_NOW);
+                take(TraceKey::of(id), Decision { kept, weight: weight.unwrap_or(1.0), last_day, decided_ms });
             }
         }
         Ok(())

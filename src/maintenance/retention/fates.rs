@@ -114,6 +114,8 @@ pub(super) struct Fates {
     pub(super) rules: Arc<RetentionRules>,
     pub(super) date: DateRules,
     pub(super) mark: Mark,
+    /// Of a file that another engine named, when it was written, in ms since 1970: it has lost its mark, if it had one.
+    pub(super) foreign_since: Option<i64>,
     pub(super) facts: Arc<TraceFacts>,
     /// All that is not held goes: the table has more than `max_bytes`.
     pub(super) over_cap: bool,
@@ -211,7 +213,10 @@ impl Fates {
                     Stage::Ended => Lane::WeightedAgain,
                     Stage::Open | Stage::Judged => Lane::Judged,
                 };
-                let weight = if weighted { 1.0 } else { decision.weight };
+                // What another engine wrote after the decision may hold what the decision's rewrite has weighted: a count
+                // is never multiplied twice, rather than always once.
+                let by_another = self.foreign_since.is_some_and(|written| decision.decided_ms <= written);
+                let weight = if weighted || by_another { 1.0 } else { decision.weight };
                 Fate { why: Why::TraceKept, lane: Some(lane), weight }
             }
             Some(_) if !weighted => Fate::goes(Why::TraceDropped),

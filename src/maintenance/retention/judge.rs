@@ -16,7 +16,7 @@ use datafusion::common::ScalarValue;
 use futures::StreamExt;
 
 use super::REACH_DAYS;
-use super::decisions::{Decision, NewDecision, TraceKey, date, days};
+use super::decisions::{Decision, JUST_NOW, NewDecision, TraceKey, date, days};
 use super::rules::{RetentionRules, TraceCondition, TraceRule, is_weighted};
 use crate::buffer::TableState;
 use crate::error::{Error, Result};
@@ -299,13 +299,13 @@ fn take_probabilities(
 /// A trace that a condition keeps with this probability; `None` for never.
 pub(super) fn decide(trace_id: &str, last_day: i32, probability: Option<f64>) -> Decision {
     match probability {
-        Some(probability) if probability >= 1.0 => Decision { kept: true, weight: 1.0, last_day },
+        Some(probability) if probability >= 1.0 => Decision { kept: true, weight: 1.0, last_day, decided_ms: JUST_NOW },
         // An id that is no hex has no chance to be chosen, as in SQL.
         Some(probability) => {
             let kept = is_sampled(trace_id, probability) == Some(true);
-            Decision { kept, weight: 1.0 / probability, last_day }
+            Decision { kept, weight: 1.0 / probability, last_day, decided_ms: JUST_NOW }
         }
-        None => Decision { kept: false, weight: 1.0, last_day },
+        None => Decision { kept: false, weight: 1.0, last_day, decided_ms: JUST_NOW },
     }
 }
 
@@ -327,9 +327,9 @@ mod tests {
         // Randomness 0xf0_0000_0000_0000 of 2^56: among the rarest sixteenth, not the rarest twentieth.
         let id = "000000000000000000f0000000000000";
         let decided = |probability| decide(id, 7, probability);
-        assert_eq!(decided(Some(1.0)), Decision { kept: true, weight: 1.0, last_day: 7 });
-        assert_eq!(decided(Some(0.0625)), Decision { kept: true, weight: 16.0, last_day: 7 });
-        assert_eq!(decided(Some(0.1)), Decision { kept: true, weight: 10.0, last_day: 7 });
+        assert_eq!(decided(Some(1.0)), Decision { kept: true, weight: 1.0, last_day: 7, decided_ms: JUST_NOW });
+        assert_eq!(decided(Some(0.0625)), Decision { kept: true, weight: 16.0, last_day: 7, decided_ms: JUST_NOW });
+        assert_eq!(decided(Some(0.1)), Decision { kept: true, weight: 10.0, last_day: 7, decided_ms: JUST_NOW });
         assert!(!decided(Some(0.05)).kept);
         assert!(!decided(None).kept);
         assert!(!decide("no hex", 7, Some(0.9)).kept);

@@ -123,6 +123,19 @@ impl Retention {
     }
 }
 
+/// Files by their mark; those that another engine named, by when they were written.
+fn judged_together(
+    files: impl IntoIterator<Item = Arc<LiveFile>>,
+) -> BTreeMap<(Mark, Option<i64>), Vec<Arc<LiveFile>>> {
+    let mut together: BTreeMap<(Mark, Option<i64>), Vec<Arc<LiveFile>>> = BTreeMap::new();
+    for file in files {
+        let name = FileName::parse(&file.path);
+        let foreign_since = (!name.is_own).then_some(file.modified_ms);
+        together.entry((name.mark, foreign_since)).or_default().push(file);
+    }
+    together
+}
+
 /// Files to be looked at, by date and table.
 type Todo = BTreeMap<NaiveDate, BTreeMap<Signal, Vec<Arc<LiveFile>>>>;
 
@@ -386,15 +399,12 @@ impl Work<'_> {
         };
         for (signal, files) in tables {
             self.retention.progress.phase(format!("{signal} {date}"));
-            let mut by_mark: BTreeMap<Mark, Vec<Arc<LiveFile>>> = BTreeMap::new();
-            for file in files {
-                by_mark.entry(FileName::parse(&file.path).mark).or_default().push(file);
-            }
-            for (mark, files) in by_mark {
+            for ((mark, foreign_since), files) in judged_together(files) {
                 let fates = Fates {
                     rules: Arc::clone(&self.retention.rules),
                     date: self.rules().of_date(signal, date, self.today),
                     mark,
+                    foreign_since,
                     facts: Arc::clone(&facts),
                     over_cap: false,
                 };
@@ -642,15 +652,12 @@ impl Work<'_> {
             let facts = Arc::new(TraceFacts { held: Arc::new(held), ..TraceFacts::default() });
             self.remaining.entry(signal).or_default().insert(date, bytes.get(&date).copied().unwrap_or(0));
             self.tally.look_again(signal, date);
-            let mut by_mark: BTreeMap<Mark, Vec<Arc<LiveFile>>> = BTreeMap::new();
-            for file in on(date) {
-                by_mark.entry(FileName::parse(&file.path).mark).or_default().push(file);
-            }
-            for (mark, files) in by_mark {
+            for ((mark, foreign_since), files) in judged_together(on(date)) {
                 let fates = Fates {
                     rules: Arc::clone(&self.retention.rules),
                     date: self.rules().of_date(signal, date, self.today),
                     mark,
+                    foreign_since,
                     facts: Arc::clone(&facts),
                     over_cap: true,
                 };

@@ -10,7 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt as _};
 use telestrata::buffer::TableState;
 use telestrata::lake::{CloudAccess, LakeRoot, LakeTable};
 use telestrata::maintenance::{
-    CompactionSettings, Compactor, Dedup, Intent, JobKind, LedgerEntry, Progress, TABLES, VacuumReport, vacuum,
+    CompactionSettings, Compactor, Intent, JobKind, LedgerEntry, Progress, TABLES, VacuumReport, vacuum,
 };
 use telestrata::model::signal::Signal;
 use telestrata::query::Pinned;
@@ -147,9 +147,7 @@ async fn a_vacuum_that_is_killed_leaves_a_whole_table_and_the_next_one_finishes(
 /// Compacts `logs`.
 pub(super) async fn compact(root: &LakeRoot) {
     let table = LakeTable::new(root, Signal::Logs).unwrap();
-    let (dedup_spans, dedup_logs) = (Dedup::Off, Dedup::Off);
-    let settings =
-        CompactionSettings { target_bytes: 64 << 20, memory: 64 << 20, dedup_spans, dedup_logs, renew: false };
+    let settings = CompactionSettings::new(64 << 20, 64 << 20);
     let entry = LedgerEntry::new(JobKind::Compaction, "test");
     let compactor = Compactor::new(table, settings, entry, Progress::default());
     compactor.run(Utc::now().date_naive(), |_| {}).await.unwrap();
