@@ -110,8 +110,7 @@ impl Common {
             progress: progress.clone(),
         };
         let bar = ProgressBar::new_spinner();
-        let report = run(job, &tables);
-        tokio::pin!(report);
+        let mut report = Box::pin(run(job, &tables));
         let report = loop {
             tokio::select! {
                 report = &mut report => break report,

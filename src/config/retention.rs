@@ -3,6 +3,8 @@
 //! Checked when the configuration loads, since what they take can't be brought back: names and types of the SQL, ages,
 //! rules that contradict each other or could never act.
 
+use std::sync::Arc;
+
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::datatypes::SchemaRef;
 use bytesize::ByteSize;
@@ -167,7 +169,7 @@ fn constant(filter: &RowFilter, schema: &SchemaRef) -> Result<Option<bool>> {
         return Ok(None);
     }
     let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
-    let row = RecordBatch::try_new(schema.clone(), columns);
+    let row = RecordBatch::try_new(Arc::clone(schema), columns);
     let row = row.map_err(|error| Error::internal("no row to ask a condition of").with_source(error))?;
     Ok(Some(filter.matches(&row)?.value(0)))
 }
