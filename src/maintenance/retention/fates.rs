@@ -283,3 +283,31 @@ fn weighted(signal: Signal, rows: RecordBatch, fates: &[Fate]) -> Result<RecordB
     }
     RecordBatch::try_new(schema, columns).map_err(internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::decisions::{Decision, JUST_NOW};
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::our_own(None, 1000, 10.0)]
+    #[case::theirs_from_before_the_decision(Some(999), 1000, 10.0)]
+    #[case::theirs_from_after_it(Some(1000), 1000, 1.0)]
+    #[case::theirs_of_a_trace_that_is_decided_now(Some(2000), JUST_NOW, 10.0)]
+    fn what_another_engine_wrote_after_a_decision_is_not_weighted_again(
+        #[case] foreign_since: Option<i64>,
+        #[case] decided_ms: i64,
+        #[case] weight: f64,
+    ) {
+        let day = "2024-01-01".parse().unwrap();
+        let mut date = RetentionRules::default().of_date(Signal::Spans, day, day);
+        date.traces = Stage::Judged;
+        let trace = TraceKey::of("4bf92f3577b34da6a3ce929d0e0e4736");
+        let decision = Decision { kept: true, weight: 10.0, last_day: 0, decided_ms };
+        let facts = TraceFacts { decided: [(trace, decision)].into(), ..TraceFacts::default() };
+        let rules = Arc::new(RetentionRules::default());
+        let fates = Fates { rules, date, mark: Mark::NONE, foreign_since, facts: Arc::new(facts), over_cap: false };
+        let fate = fates.of_trace(trace, None);
+        assert_eq!((fate.why, fate.weight), (Why::TraceKept, weight));
+    }
+}

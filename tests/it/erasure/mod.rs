@@ -451,3 +451,24 @@ async fn a_request_over_http_is_in_the_body_and_its_refusals_repeat_nothing() {
         (!entry.contains("hash")).then_some(())
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_file_is_told_and_the_others_are_done() {
+    let home = Home::new(HOURLY);
+    let user = [("user.id", VALUE)];
+    for (name, record) in [("a.jsonl", log(1, "a", &user)), ("b.jsonl", log(2, "b", &user))] {
+        let file = home.path().join(name);
+        std::fs::write(&file, logs(&[record], &[], &[])).unwrap();
+        let (code, _, errors) = run(home.verb("import").arg(&file));
+        assert_eq!(code, 0, "{errors}");
+    }
+    let lost = live_files(&home).remove(0);
+    std::fs::remove_file(&lost).unwrap();
+    let attribute = format!("user.id={VALUE}");
+    let (code, out, _) = run(erase(&home, "apply", None).args(["--json", "--attribute", &attribute]));
+    assert_eq!(code, 3, "{out}");
+    let applied: Value = serde_json::from_str(&out).unwrap();
+    let name = lost.file_name().unwrap().to_str().unwrap();
+    assert!(applied["tables"][0]["errors"].to_string().contains(name), "{applied}");
+    assert_eq!(rows_of(&applied)["logs"].0, 1, "the other file's row: {applied}");
+}

@@ -219,9 +219,9 @@ fn copied(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let to = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
-            copied(&entry.path(), &to)
+            copied(&entry.path(), &to);
         } else {
-            _ = std::fs::copy(entry.path(), to).unwrap()
+            std::fs::copy(entry.path(), to).unwrap();
         }
     }
 }

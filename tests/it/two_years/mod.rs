@@ -98,7 +98,7 @@ impl Simulation {
         self.change_rules(day).await;
         let started = Instant::now();
         let over = self.days_over_cap(day).await;
-        self.lake.retain(day, day % PLAN_EVERY == 0).await;
+        self.lake.retain(day, day.is_multiple_of(PLAN_EVERY)).await;
         self.model.retain(&self.rules, day);
         if let Some(last) = over {
             self.model.cap_metrics(last);
@@ -109,7 +109,7 @@ impl Simulation {
             && let Some(user) = self.model.a_user()
         {
             let started = Instant::now();
-            let whole_traces = day % 2 == 0;
+            let whole_traces = day.is_multiple_of(2);
             let scope = if whole_traces { EraseScope::Trace } else { EraseScope::Record };
             let before = self.erased();
             self.model.erase(&user, whole_traces, &self.rules);
@@ -137,7 +137,7 @@ impl Simulation {
             self.pinned = Some((name, Pin { until: day + PIN_EVERY - 4, rows }));
             self.lake.leave_an_orphan();
         }
-        if day % self.paces.vacuum == 0 {
+        if day.is_multiple_of(self.paces.vacuum) {
             self.lake.tidy().await;
             self.done(day, "vacuum", started).await;
         }
@@ -338,12 +338,12 @@ async fn simulate(days: u64, seed: u64) {
         spent: Vec::new(),
     };
     for day in 0..days {
-        simulation.day(day).await;
+        Box::pin(simulation.day(day)).await;
         if day % LOG_EVERY == LOG_EVERY - 1 {
             println!("day {day}: {:.1?}", simulation.spent);
         }
     }
-    simulation.close(days - 1).await;
+    Box::pin(simulation.close(days - 1)).await;
 }
 
 /// In days: what two years need, or what shows in a few weeks.
