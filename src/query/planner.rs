@@ -38,7 +38,6 @@ use super::budget::{QueryBudget, QueryMemory, ScanMeter};
 use super::error::from_datafusion;
 use super::file_reader::FileStores;
 use super::functions;
-use super::lookup::MapLookupPlanner;
 use super::lookup_below::LookupBelow;
 use super::lookup_pushdown::LookupPushdown;
 use super::macros::expand;
@@ -101,22 +100,13 @@ impl Planner {
         // scan_order.rs does it, through filters and unions as well.
         config.options_mut().optimizer.enable_sort_pushdown = false;
         let defaults = SessionStateBuilder::new().with_default_features();
-        let mut state = defaults
+        let state = defaults
             .with_config(config)
             .with_runtime_env(runtime_env)
             .with_optimizer_rule(Arc::new(LookupBelow))
             .with_physical_optimizer_rules(physical_rules())
             .build();
-        functions::register(&mut state, budget).map_err(from_datafusion)?;
-        // Before DataFusion's own planners: the first that plans an expression has it.
-        let mut planners: Vec<_> = vec![
-            Arc::new(MapLookupPlanner::default()) as _,
-            Arc::new(functions::JsonOperatorPlanner) as _,
-            Arc::new(functions::ExtractPlanner) as _,
-        ];
-        planners.extend(state.expr_planners().iter().cloned());
-        let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
-        let state = with_asof_joins(state);
+        let state = with_asof_joins(functions::with_our_sql(state, budget).map_err(from_datafusion)?);
         let stores = FileStores::new(&root, budget.small_files);
         let system = SystemTables::new(root.clone(), &state, &objects).map_err(from_datafusion)?;
         let index = Arc::new(TraceIndex::new(&root, stores.small().cloned())?);

@@ -28,8 +28,7 @@ use super::asked::has_subquery;
 use super::budget::QueryBudget;
 use super::error::from_datafusion;
 use super::filter::{error_in_condition, filtered_table};
-use super::functions::{self, ExtractPlanner, JsonOperatorPlanner};
-use super::lookup::MapLookupPlanner;
+use super::functions;
 use super::sql_objects::SqlObjects;
 use super::statement::parse;
 use super::suggest::Names;
@@ -92,15 +91,8 @@ impl RowFilters {
     pub fn new(budget: &QueryBudget, objects: Arc<SqlObjects>) -> Result<Self> {
         let mut config = SessionConfig::new();
         config.options_mut().sql_parser.collect_spans = true;
-        let mut state = SessionStateBuilder::new().with_default_features().with_config(config).build();
-        functions::register(&mut state, budget).map_err(from_datafusion)?;
-        let mut planners: Vec<_> = vec![
-            Arc::new(MapLookupPlanner::default()) as _,
-            Arc::new(JsonOperatorPlanner) as _,
-            Arc::new(ExtractPlanner) as _,
-        ];
-        planners.extend(state.expr_planners().iter().cloned());
-        let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        let state = SessionStateBuilder::new().with_default_features().with_config(config).build();
+        let state = functions::with_our_sql(state, budget).map_err(from_datafusion)?;
         Ok(Self { state, objects })
     }
 

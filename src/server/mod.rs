@@ -33,10 +33,12 @@ mod postgres;
 mod room;
 mod running;
 mod service;
+mod serving;
 mod settings;
 mod tls;
 mod traces;
 
 pub use running::{Addresses, Running, start};
+pub use serving::Serving;
 pub use settings::ServerSettings;
 pub use tls::TlsFiles;

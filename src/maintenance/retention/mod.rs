@@ -11,12 +11,14 @@
 //! decisions.rs  --> trace_decisions, an open table: committed before the first rewrite
 //! fates.rs      a row --> goes, stays, stays for now; the sieve of a rewrite
 //! survey.rs     a file --> nothing to do, removed whole, copied under a new mark, rewritten
-//! run.rs        date by date: judge, survey, commit
+//! run.rs        date by date: judge, survey, act
+//! act.rs        removed, copied, rewritten
 //! caps.rs       max_bytes: the oldest dates go
 //! report.rs     what goes and stays, by rule and reason
 //! ```
 //! Memory: the traces of a date, some 50 bytes each, and what a rewrite takes.
 
+mod act;
 mod caps;
 mod decisions;
 mod fates;

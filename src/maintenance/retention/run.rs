@@ -15,35 +15,24 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::caps::dates_over;
+use super::act::MAX_OVERTAKEN;
 use super::decisions::{Decided, Decision, Decisions, NewDecision, TraceKey, days};
-use super::fates::{Fates, Lane, TraceFacts, Why};
+use super::fates::{Fates, TraceFacts, Why};
 use super::judge::{PinnedTable, Seen, Traces, after, before, date_of, decide};
-use super::report::{RetentionCommit, RetentionFailure, RetentionReport, Tally, reason, rule};
+use super::report::{RetentionFailure, RetentionReport, Tally};
 use super::rules::{RetentionRules, Stage, TraceRule, is_weighted};
-use super::survey::{Action, Survey, trace_keys};
+use super::survey::trace_keys;
 use super::{REACH_DAYS, TRACES};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{DataFile, LakeRoot, LakeTable, LiveFile, StagedSince, TableSnapshot};
+use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot};
 use crate::maintenance::ledger::LedgerEntry;
 use crate::maintenance::progress::Progress;
-use crate::maintenance::rewriter::{Commit, Rewriter, Rewrote};
-use crate::maintenance::run::{FileName, Mark, Run, runs};
-use crate::model::contract::PARTITION;
+use crate::maintenance::run::{FileName, Mark};
 use crate::model::signal::Signal;
 use crate::query::{QueryBudget, QueryEngine, SqlObjects};
 
-/// Rewrites of one date that may be lost to other writers before it is left for the next run.
-const MAX_OVERTAKEN: u64 = 5;
-
 /// Rows of the dates whose traces are judged at once, but for one date that has more.
 const ROWS_AT_ONCE: u64 = 2_000_000;
-
-/// What a run of a rewrite has in memory beside its row group.
-const INPUT_BYTES: u64 = 24 << 20;
-
-/// A row group's bytes, at most, as far as reading many files at once is concerned.
-const ROW_GROUP_BYTES: u64 = 64 << 20;
 
 /// No judgement takes that long.
 const MAX_TIME: Duration = Duration::from_secs(24 * 3600);
@@ -123,11 +112,14 @@ impl Retention {
     }
 }
 
-/// Files by their mark; those that another engine named, by when they were written.
-fn judged_together(
+/// What files have in common that are judged together: the mark and, where another engine named them, when it wrote them.
+pub(super) type Together = (Mark, Option<i64>);
+
+/// Files that are judged together.
+pub(super) fn judged_together(
     files: impl IntoIterator<Item = Arc<LiveFile>>,
-) -> BTreeMap<(Mark, Option<i64>), Vec<Arc<LiveFile>>> {
-    let mut together: BTreeMap<(Mark, Option<i64>), Vec<Arc<LiveFile>>> = BTreeMap::new();
+) -> BTreeMap<Together, Vec<Arc<LiveFile>>> {
+    let mut together: BTreeMap<Together, Vec<Arc<LiveFile>>> = BTreeMap::new();
     for file in files {
         let name = FileName::parse(&file.path);
         let foreign_since = (!name.is_own).then_some(file.modified_ms);
@@ -140,30 +132,30 @@ fn judged_together(
 type Todo = BTreeMap<NaiveDate, BTreeMap<Signal, Vec<Arc<LiveFile>>>>;
 
 /// A run under way.
-struct Work<'r> {
-    retention: &'r Retention,
-    today: NaiveDate,
+pub(super) struct Work<'r> {
+    pub(super) retention: &'r Retention,
+    pub(super) today: NaiveDate,
     /// When it began; `None` for a plan.
-    apply: Option<DateTime<Utc>>,
+    pub(super) apply: Option<DateTime<Utc>>,
     /// The tables as they were when it began.
-    pinned: BTreeMap<Signal, PinnedTable>,
+    pub(super) pinned: BTreeMap<Signal, PinnedTable>,
     /// The tables as they are.
-    newest: BTreeMap<Signal, TableSnapshot>,
-    traces: Traces<'r>,
-    decisions: Decisions,
+    pub(super) newest: BTreeMap<Signal, TableSnapshot>,
+    pub(super) traces: Traces<'r>,
+    pub(super) decisions: Decisions,
     /// In a plan, what would be decided of the traces of the dates that are near.
-    planned: Decided,
-    beyond_end: Arc<HashSet<TraceKey>>,
+    pub(super) planned: Decided,
+    pub(super) beyond_end: Arc<HashSet<TraceKey>>,
     /// Traces with held rows, by the date of those.
-    held: BTreeMap<NaiveDate, HashMap<TraceKey, usize>>,
+    pub(super) held: BTreeMap<NaiveDate, HashMap<TraceKey, usize>>,
     /// Bytes that stay, of the dates on which any do.
-    remaining: BTreeMap<Signal, BTreeMap<NaiveDate, u64>>,
-    tally: Tally,
-    report: RetentionReport,
+    pub(super) remaining: BTreeMap<Signal, BTreeMap<NaiveDate, u64>>,
+    pub(super) tally: Tally,
+    pub(super) report: RetentionReport,
 }
 
 impl Work<'_> {
-    fn rules(&self) -> &RetentionRules {
+    pub(super) fn rules(&self) -> &RetentionRules {
         &self.retention.rules
     }
 
@@ -367,7 +359,7 @@ impl Work<'_> {
     }
 
     /// The traces with held rows on these dates.
-    async fn held(&mut self, dates: RangeInclusive<NaiveDate>) -> Result<HashMap<TraceKey, usize>> {
+    pub(super) async fn held(&mut self, dates: RangeInclusive<NaiveDate>) -> Result<HashMap<TraceKey, usize>> {
         let mut held = HashMap::new();
         if !Signal::ALL
             .iter()
@@ -399,15 +391,8 @@ impl Work<'_> {
         };
         for (signal, files) in tables {
             self.retention.progress.phase(format!("{signal} {date}"));
-            for ((mark, foreign_since), files) in judged_together(files) {
-                let fates = Fates {
-                    rules: Arc::clone(&self.retention.rules),
-                    date: self.rules().of_date(signal, date, self.today),
-                    mark,
-                    foreign_since,
-                    facts: Arc::clone(&facts),
-                    over_cap: false,
-                };
+            for (together, files) in judged_together(files) {
+                let fates = self.fates(signal, date, together, &facts);
                 if let Err(error) = self.files(&fates, files).await {
                     self.fail(signal.table(), Some(date), &error);
                 }
@@ -438,238 +423,16 @@ impl Work<'_> {
         Ok(TraceFacts { decided, beyond_end: Arc::clone(&self.beyond_end), held: Arc::new(held), ended })
     }
 
-    /// Surveys the files of one mark, and removes, copies or rewrites them.
-    async fn files(&mut self, fates: &Fates, files: Vec<Arc<LiveFile>>) -> Result<()> {
-        let (signal, date) = (fates.date.signal, fates.date.date);
-        let Some(pinned) = self.pinned.get(&signal) else { return Ok(()) };
-        let store = Arc::clone(pinned.table.store());
-        let (mut removed, mut copied, mut rewritten) = (Vec::new(), Vec::new(), Vec::new());
-        let mut reasons: Vec<Why> = Vec::new();
-        for file in files {
-            let survey = match Survey::of(fates, &store, &file).await {
-                Ok(survey) => survey,
-                // Compacted away and vacuumed since.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.report.overtaken += 1;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            survey.tell(fates, &mut self.tally);
-            self.goes(signal, date, survey.bytes_of(survey.going()));
-            reasons.extend(survey.reasons());
-            match survey.action(fates) {
-                Action::Leave => {}
-                Action::Remove => removed.push(survey.file),
-                Action::Copy(lane) => copied.push((survey.file, lane, survey.rows)),
-                Action::Rewrite => rewritten.push(survey.file),
-            }
-        }
-        reasons.sort();
-        reasons.dedup();
-        if self.apply.is_none() {
-            return Ok(());
-        }
-        self.remove(signal, Some(date), removed, &reasons).await?;
-        self.copy(fates, copied).await?;
-        self.rewrite(fates, rewritten, &reasons).await
-    }
-
-    /// Of files, those that are live still.
-    fn live(&self, signal: Signal, files: &[Arc<LiveFile>]) -> Vec<Arc<LiveFile>> {
-        let Some(snapshot) = self.newest.get(&signal) else { return Vec::new() };
-        let live: HashSet<&str> = snapshot.files().iter().map(|file| file.path.as_str()).collect();
-        files.iter().filter(|file| live.contains(file.path.as_str())).cloned().collect()
-    }
-
-    async fn remove(
-        &mut self,
-        signal: Signal,
-        date: Option<NaiveDate>,
-        files: Vec<Arc<LiveFile>>,
-        reasons: &[Why],
-    ) -> Result<()> {
-        let rewriter = self.rewriter(signal, reasons)?;
-        for _ in 0..MAX_OVERTAKEN {
-            let live = self.live(signal, &files);
-            if live.is_empty() || self.apply.is_none() {
-                return Ok(());
-            }
-            let snapshot = self.newest.get_mut(&signal).ok_or_else(|| Error::internal("no table"))?;
-            let rewrote = rewriter.remove(snapshot, &live).await?;
-            if self.done(signal, date, rewrote)? {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives files that only change their mark another name.
-    async fn copy(&mut self, fates: &Fates, copied: Vec<(Arc<LiveFile>, Lane, u64)>) -> Result<()> {
-        let (signal, date) = (fates.date.signal, fates.date.date);
-        let rewriter = self.rewriter(signal, &[])?;
-        // Files of one run stay one.
-        let mut names: HashMap<(String, Mark), (uuid::Uuid, usize)> = HashMap::new();
-        let mut copied = copied;
-        copied.sort_by(|one, other| one.0.path.cmp(&other.0.path));
-        let (mut files, mut copies) = (Vec::new(), Vec::new());
-        let store = Arc::clone(rewriter.table.store());
-        for (file, lane, rows) in copied {
-            let (name, mark) = (FileName::parse(&file.path), fates.mark_of(lane));
-            let (run, number) = names.entry((name.run.to_owned(), mark)).or_insert_with(|| (uuid::Uuid::now_v7(), 0));
-            let path = FileName::path(&format!("{PARTITION}={date}"), *run, *number, mark);
-            *number += 1;
-            let (from, to) =
-                (object_store::path::Path::from(file.path.as_str()), object_store::path::Path::from(path.as_str()));
-            let staged = StagedSince::now();
-            match object_store::ObjectStoreExt::copy(&store, &from, &to).await {
-                Ok(()) => {}
-                Err(object_store::Error::NotFound { .. }) => continue,
-                Err(error) => {
-                    return Err(Error::unavailable(format!("can't copy {} to {path}", file.path)).with_source(error));
-                }
-            }
-            copies.push(DataFile {
-                path,
-                size: file.size,
-                rows: usize::try_from(rows).map_err(|_| Error::internal("more rows than memory"))?,
-                date: date.to_string(),
-                stats: file.stats.to_json().to_string(),
-                staged,
-            });
-            files.push(file);
-        }
-        if files.is_empty() {
-            return Ok(());
-        }
-        let snapshot = self.newest.get_mut(&signal).ok_or_else(|| Error::internal("no table"))?;
-        let rewrote = rewriter.replace_by_copies(snapshot, &files, &copies).await?;
-        self.done(signal, Some(date), rewrote).map(|_| ())
-    }
-
-    async fn rewrite(&mut self, fates: &Fates, files: Vec<Arc<LiveFile>>, reasons: &[Why]) -> Result<()> {
-        let (signal, date) = (fates.date.signal, fates.date.date);
-        let rewriter = self.rewriter(signal, reasons)?;
-        let lanes = Lane::ALL.map(|lane| fates.mark_of(lane));
-        for _ in 0..MAX_OVERTAKEN {
-            let live = self.live(signal, &files);
-            let Some(some) = fitting(&runs(live.iter()), self.retention.memory) else { return Ok(()) };
-            let snapshot = self.newest.get_mut(&signal).ok_or_else(|| Error::internal("no table"))?;
-            let rewrote = rewriter.rewrite(snapshot, &some, &lanes, &mut fates.clone(), Commit::Always).await?;
-            let done = self.done(signal, Some(date), rewrote)?;
-            if done && some.iter().map(|run| run.files.len()).sum::<usize>() < live.len() {
-                return Box::pin(self.rewrite(fates, files, reasons)).await;
-            }
-            if done {
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the outcome of a commit in; whether it was done.
-    fn done(&mut self, signal: Signal, date: Option<NaiveDate>, rewrote: Rewrote) -> Result<bool> {
-        match rewrote {
-            Rewrote::Done(counts) => {
-                self.report.commits.push(RetentionCommit { table: signal.table(), date, counts });
-                Ok(true)
-            }
-            Rewrote::Unchanged(_) => Ok(true),
-            Rewrote::Overtaken => {
-                self.report.overtaken += 1;
-                Ok(false)
-            }
-        }
-    }
-
-    fn rewriter(&self, signal: Signal, reasons: &[Why]) -> Result<Rewriter> {
-        let pinned = self.pinned.get(&signal).ok_or_else(|| Error::internal("no table"))?;
-        let rules: Vec<String> = reasons.iter().filter_map(|why| rule(signal, *why, self.rules())).collect();
-        let said: Vec<String> = reasons.iter().map(|why| reason(signal, *why, self.rules())).collect();
-        let entry = &self.retention.entry;
-        let entry = match rules.is_empty() {
-            true => LedgerEntry { reason: Some("judged, and all of it stays".to_owned()), ..entry.clone() },
-            false => {
-                let mut rules = rules;
-                rules.dedup();
-                entry.by_rule(rules.join(", "), Some(said.join("; ")))
-            }
-        };
-        Ok(Rewriter {
-            table: pinned.table.clone(),
-            target_bytes: self.retention.target_bytes,
-            memory: self.retention.memory,
-            entry,
-            progress: self.retention.progress.clone(),
-        })
-    }
-
-    /// Takes the oldest dates of a table that has too many bytes.
-    async fn cap(&mut self, signal: Signal) -> Result<()> {
-        let Some(max_bytes) = self.rules().of_table(signal).and_then(|rule| rule.max_bytes) else { return Ok(()) };
-        let Some(snapshot) = self.newest.get(&signal) else { return Ok(()) };
-        let live: Vec<Arc<LiveFile>> = snapshot.files().iter().cloned().collect();
-        let bytes = match self.apply {
-            // A date that goes by its age in the same run is not counted again.
-            None => {
-                let mut left = self.remaining.remove(&signal).unwrap_or_default();
-                left.retain(|_, bytes| *bytes > 0);
-                left
-            }
-            Some(_) => {
-                let mut bytes = BTreeMap::new();
-                for (date, file) in live.iter().filter_map(|file| Some((date_of(file)?, file))) {
-                    *bytes.entry(date).or_default() += file.size;
-                }
-                bytes
-            }
-        };
-        let on = |date: NaiveDate| live.iter().filter(move |file| date_of(file) == Some(date)).cloned();
-        let has_holds = self.rules().holds.of(signal).next().is_some()
-            || (self.rules().of_traces(signal).is_some() && self.rules().holds.iter().next().is_some());
-        if !has_holds {
-            let going = dates_over(&bytes, |_| 0, max_bytes, self.today);
-            for date in &going {
-                self.tally.look_again(signal, *date);
-                let size: u64 = on(*date).map(|file| file.size).sum();
-                let left = bytes.get(date).copied().unwrap_or(0);
-                // In a plan, what goes by age of the same date is gone already.
-                let part =
-                    |of: u64| u64::try_from(u128::from(of) * u128::from(left) / u128::from(size.max(1))).unwrap_or(of);
-                for file in on(*date) {
-                    self.tally.add(signal, Why::OverCap, *date, part(file.rows.unwrap_or(0)), part(file.size), true);
-                }
-            }
-            let files = going.into_iter().flat_map(on).collect();
-            return self.remove(signal, None, files, &[Why::OverCap]).await;
-        }
-        // What is held is found out date by date, the oldest first, until enough goes.
-        let mut kept: BTreeMap<NaiveDate, u64> = BTreeMap::new();
-        loop {
-            let going = dates_over(&bytes, |date| kept.get(&date).copied().unwrap_or(0), max_bytes, self.today);
-            let Some(date) = going.into_iter().find(|date| !kept.contains_key(date)) else { return Ok(()) };
-            let held = self.held(before(date, REACH_DAYS)..=after(date, REACH_DAYS)).await?;
-            let facts = Arc::new(TraceFacts { held: Arc::new(held), ..TraceFacts::default() });
-            self.remaining.entry(signal).or_default().insert(date, bytes.get(&date).copied().unwrap_or(0));
-            self.tally.look_again(signal, date);
-            for ((mark, foreign_since), files) in judged_together(on(date)) {
-                let fates = Fates {
-                    rules: Arc::clone(&self.retention.rules),
-                    date: self.rules().of_date(signal, date, self.today),
-                    mark,
-                    foreign_since,
-                    facts: Arc::clone(&facts),
-                    over_cap: true,
-                };
-                self.files(&fates, files).await?;
-            }
-            let left = self.remaining.entry(signal).or_default().remove(&date).unwrap_or(0);
-            kept.insert(date, left);
-        }
+    /// Judges the rows of a date that are in files of these.
+    pub(super) fn fates(&self, signal: Signal, date: NaiveDate, together: Together, facts: &Arc<TraceFacts>) -> Fates {
+        let (mark, foreign_since) = together;
+        let rules = Arc::clone(&self.retention.rules);
+        let date = self.rules().of_date(signal, date, self.today);
+        Fates { rules, date, mark, foreign_since, facts: Arc::clone(facts), over_cap: false }
     }
 
     /// So many bytes of a date go.
-    fn goes(&mut self, signal: Signal, date: NaiveDate, bytes: u64) {
+    pub(super) fn goes(&mut self, signal: Signal, date: NaiveDate, bytes: u64) {
         if let Some(left) = self.remaining.get_mut(&signal).and_then(|dates| dates.get_mut(&date)) {
             *left = left.saturating_sub(bytes);
         }
@@ -679,20 +442,6 @@ impl Work<'_> {
         tracing::warn!(table, date = date.map(tracing::field::display), %error, "retention of a date was not done");
         self.report.failures.push(RetentionFailure { table, date, error: error.to_string() });
     }
-}
-
-/// The smallest runs that fit into memory, one at least; none where there are none.
-fn fitting(runs: &[Run], memory: u64) -> Option<Vec<Run>> {
-    let mut left = memory;
-    let some = runs.iter().enumerate().take_while(|(number, run)| {
-        let largest = run.files.iter().map(|file| file.size).max().unwrap_or(0);
-        let needed = largest.min(ROW_GROUP_BYTES) + INPUT_BYTES;
-        let fits = needed <= left || *number == 0;
-        left = left.saturating_sub(needed);
-        fits
-    });
-    let some: Vec<Run> = some.map(|(_, run)| run.clone()).collect();
-    (!some.is_empty()).then_some(some)
 }
 
 #[cfg(test)]

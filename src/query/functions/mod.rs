@@ -48,7 +48,8 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use datafusion::common::{Result, ScalarValue};
-use datafusion::execution::FunctionRegistry;
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::logical_expr::{
     AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF, Signature, TypeSignature, Volatility, WindowUDF,
 };
@@ -61,12 +62,12 @@ use self::error_fingerprint::{Fingerprint, MessagePattern};
 use self::trace_tree::TraceTreeOf;
 
 use super::budget::QueryBudget;
-use super::lookup::{Attr, MapValue};
+use super::lookup::{Attr, MapLookupPlanner, MapValue};
 use super::markers::Marker;
 use super::span_match::SpanOfLog;
 use description::Description;
-pub(super) use epoch::ExtractPlanner;
-pub(super) use json::JsonOperatorPlanner;
+use epoch::ExtractPlanner;
+use json::JsonOperatorPlanner;
 pub use sample::is_sampled;
 
 /// The name of `sample`.
@@ -87,11 +88,24 @@ const DESCRIPTIONS: &[&Description] = &[
     &json::DESCRIPTION,
 ];
 
+/// The session with every function, and with our meaning of `map['key']`, `->` and `extract`.
+///
+/// # Errors
+/// If the session takes no functions.
+pub(super) fn with_our_sql(mut state: SessionState, budget: &QueryBudget) -> Result<SessionState> {
+    register(&mut state, budget)?;
+    // Before DataFusion's own planners: the first that plans an expression has it.
+    let mut planners: Vec<Arc<dyn ExprPlanner>> =
+        vec![Arc::new(MapLookupPlanner::default()), Arc::new(JsonOperatorPlanner), Arc::new(ExtractPlanner)];
+    planners.extend(state.expr_planners().iter().cloned());
+    Ok(SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build())
+}
+
 /// Makes every function known to a session.
 ///
 /// # Errors
 /// If the registry takes no functions.
-pub(super) fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget) -> Result<()> {
+fn register(registry: &mut dyn FunctionRegistry, budget: &QueryBudget) -> Result<()> {
     // DataFusion's own that tell where a row lies: where the lake is on its machine is no part of what it holds.
     for name in ["input_file_name", "file_row_index"] {
         registry.deregister_udf(name)?;

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::header;
@@ -15,14 +14,11 @@ use serde_json::json;
 use super::problem::Problem;
 use super::routes::Api;
 use crate::auth::Principal;
-use crate::buffer::TableState;
 use crate::erasure::ErasureLog;
 use crate::error::{Error, ErrorKind, Result};
-use crate::ingest::Store;
-use crate::lake::LakeRoot;
-use crate::maintenance::{Around, EraseReport, EraseRequest, EraseService, Eraser, JobContext, Progress};
-use crate::model::signal::Signal;
+use crate::maintenance::{EraseReport, EraseRequest, EraseService, Eraser, JobContext, Progress};
 use crate::server::body::read_body;
+use crate::server::serving::Serving;
 
 /// Bytes of a body.
 const MAX_BYTES: usize = 64 * 1024;
@@ -109,34 +105,4 @@ where
 fn answer(body: &impl serde::Serialize) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (headers, json!(body).to_string()).into_response()
-}
-
-/// This server, as an erasure sees it.
-struct Serving(Arc<Store>);
-
-#[async_trait]
-impl Around for Serving {
-    fn writer(&self) -> Option<String> {
-        Some(self.0.writer_id().to_string())
-    }
-
-    async fn admit(&self, _: &LakeRoot) -> Result<()> {
-        Ok(())
-    }
-
-    async fn obey(&self) -> Result<()> {
-        self.0.obey().await.map(|_| ())
-    }
-
-    async fn flush(&self) -> Result<()> {
-        self.0.flush_and_forget().await
-    }
-
-    fn pin(&self) -> Vec<(Signal, Arc<TableState>)> {
-        self.0.pin()
-    }
-
-    async fn follow(&self) {
-        self.0.follow().await;
-    }
 }

@@ -10,24 +10,22 @@ use std::time::Duration;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
 use arrow::util::pretty::pretty_format_batches;
-use async_trait::async_trait;
 use chrono::{Days, NaiveDate, Utc};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
-use telestrata::buffer::TableState;
 use telestrata::config::{Config, Layers};
 use telestrata::erasure::SecretValue;
-use telestrata::error::Result;
 use telestrata::ingest::{IngestRequest, Store};
-use telestrata::lake::{LakeRoot, LakeTable, NamedSnapshots, TableSnapshot};
+use telestrata::lake::{LakeTable, NamedSnapshots, TableSnapshot};
 use telestrata::maintenance::{
-    Around, CompactionSettings, Compactor, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Intent, JobKind,
+    CompactionSettings, Compactor, EraseRequest, EraseScope, EraseSettings, EraseWhat, Eraser, Intent, JobKind,
     LedgerEntry, Progress, Retention, RetentionReport, TABLES, create_snapshot, keep_log, vacuum,
 };
 use telestrata::metrics::Metrics;
 use telestrata::model::signal::{Encoding, Signal};
 use telestrata::query::{Pinned, QueryEngine, Question, RowFilters, Supervision};
+use telestrata::server::Serving;
 
 use super::model::Rules;
 use super::requests::requests;
@@ -307,36 +305,6 @@ pub const TARGET_BYTES: u64 = 32 << 10;
 
 async fn open(config: &Config) -> Arc<Store> {
     Store::open(config.lake.clone(), config.ingest.clone(), Arc::new(Metrics::default())).await.unwrap()
-}
-
-/// The server, as an erasure sees it.
-struct Serving(Arc<Store>);
-
-#[async_trait]
-impl Around for Serving {
-    fn writer(&self) -> Option<String> {
-        Some(self.0.writer_id().to_string())
-    }
-
-    async fn admit(&self, _: &LakeRoot) -> Result<()> {
-        Ok(())
-    }
-
-    async fn obey(&self) -> Result<()> {
-        self.0.obey().await.map(|_| ())
-    }
-
-    async fn flush(&self) -> Result<()> {
-        self.0.flush_and_forget().await
-    }
-
-    fn pin(&self) -> Vec<(Signal, Arc<TableState>)> {
-        self.0.pin()
-    }
-
-    async fn follow(&self) {
-        self.0.follow().await;
-    }
 }
 
 /// The configuration of a lake in a folder, with rules.
