@@ -14,6 +14,7 @@ use super::args::LakeArgs;
 use super::say::say;
 use super::user::user_name;
 use crate::error::{Error, Result};
+use crate::lake::safe_now;
 use crate::maintenance::{JobKind, LedgerEntry, Progress, Retention as Job, RetentionLine, RetentionReport};
 use crate::model::signal::Signal;
 
@@ -63,15 +64,20 @@ struct Common {
 
 impl Retention {
     pub(super) async fn run(self) -> Result<Done> {
-        let now = chrono::Utc::now();
         let (common, report) = match self.what {
             What::Plan(plan) => {
-                let today = plan.as_of.unwrap_or_else(|| now.date_naive());
+                let today = plan.as_of.unwrap_or_else(|| chrono::Utc::now().date_naive());
                 let report = plan.common.watched(async |job, tables| job.plan(tables, today).await).await?;
                 (plan.common, report)
             }
             What::Apply(apply) => {
-                let report = apply.common.watched(async |job, tables| job.apply(tables, now).await).await?;
+                let report = apply
+                    .common
+                    .watched(async |job, tables| {
+                        let now = safe_now(&job.root).await?;
+                        job.apply(tables, now).await
+                    })
+                    .await?;
                 (apply.common, report)
             }
         };

@@ -161,9 +161,9 @@ impl LocalLake {
 
     /// Says on stderr who writes the lake: what it has not flushed is not seen here.
     async fn tell_of_writers(&self) {
-        match live_writers(&self.root).await {
+        let now = chrono::Utc::now();
+        match live_writers(&self.root, now).await {
             Ok(live) => {
-                let now = chrono::Utc::now();
                 for writer in live {
                     eprintln!(
                         "note: {} writes this lake; what it has not flushed is not seen here{}",

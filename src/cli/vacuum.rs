@@ -1,6 +1,7 @@
 //! `telestrata vacuum`: files that nobody needs any more, seen or removed, now.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
@@ -12,7 +13,7 @@ use super::args::LakeArgs;
 use super::say::say;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::LogReport;
+use crate::lake::{LogReport, safe_now};
 use crate::maintenance::{Amount, HousekeepingSettings, Intent, TABLES, VacuumReport, keep_log, vacuum};
 
 #[derive(Debug, Args)]
@@ -59,15 +60,20 @@ impl Vacuum {
 impl Which {
     async fn run(self, intent: Intent) -> Result<Done> {
         let mut layers = self.lake.layers()?;
-        layers.set_flag("vacuum.grace", self.grace.as_deref());
         let config = Config::from_layers(&layers)?;
+        // The lake keeps the configured one: what writers stage stays for that.
+        layers.set_flag("vacuum.grace", self.grace.as_deref());
+        let HousekeepingSettings { grace, log_retention } = Config::from_layers(&layers)?.housekeeping;
         let tables = self.tables()?;
         let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(std::time::Duration::from_millis(100));
-        let HousekeepingSettings { grace, log_retention } = config.housekeeping;
+        bar.enable_steady_tick(Duration::from_millis(100));
         let mut reports = Vec::new();
         for table in tables {
-            let now = chrono::Utc::now();
+            // A plan writes nothing, not even to learn the store's time.
+            let now = match intent {
+                Intent::Plan => chrono::Utc::now(),
+                Intent::Apply => safe_now(&config.lake).await?,
+            };
             bar.set_message(format!("{table}: its log"));
             let log = Box::pin(keep_log(&config.lake, table, log_retention, now, intent)).await;
             bar.set_message(format!("{table}: its files"));
@@ -82,7 +88,7 @@ impl Which {
                 format!("there is nothing to vacuum at {}; name a lake with --lake", config.lake.display()),
             ));
         }
-        say(&if self.json { as_json(&reports)? } else { as_text(&reports, intent, &config) })?;
+        say(&if self.json { as_json(&reports)? } else { as_text(&reports, intent, grace) })?;
         let failed = reports.iter().any(|report| report.files.error.is_some() || report.log_error.is_some());
         Ok(if failed { Done::Partly } else { Done::Wholly })
     }
@@ -125,8 +131,8 @@ fn as_json(reports: &[Report]) -> Result<String> {
     Ok(text)
 }
 
-fn as_text(reports: &[Report], intent: Intent, config: &Config) -> String {
-    let grace = humantime::format_duration(config.housekeeping.grace);
+fn as_text(reports: &[Report], intent: Intent, grace: Duration) -> String {
+    let grace = humantime::format_duration(grace);
     let mut text = String::new();
     for Report { files: report, log, log_error } in reports {
         let (verb, amount) = match intent {
@@ -140,7 +146,11 @@ fn as_text(reports: &[Report], intent: Intent, config: &Config) -> String {
             }
         };
         stays(report.just_removed, &format!("taken out of the table less than {grace} ago"));
-        stays(report.young, &format!("written less than {grace} ago"));
+        let staged = humantime::format_duration(Duration::from_secs(report.staged_grace_s));
+        stays(
+            report.young,
+            &format!("written less than {staged} ago and named by no commit: a writer may be about to"),
+        );
         for (name, amount) in &report.pinned {
             stays(*amount, &format!("snapshot `{name}` has them"));
         }

@@ -28,6 +28,7 @@
 //! log_keeping.rs  checkpoints of a log, and the end of its old commits
 //! table_log.rs    any table as its log and its folder
 //! leftovers.rs    what a killed process leaves in a local folder
+//! clock.rs        the time by which what goes for good is judged
 //! staged.rs       how long a file waits for its commit
 //! named_snapshots.rs  names for one moment of the lake
 //! store_file.rs   a stored Parquet file, read by ranges
@@ -36,6 +37,7 @@
 //! writers.rs      who writes it now
 //! ```
 
+mod clock;
 mod cloud_store;
 mod delta_log;
 mod derived;
@@ -67,6 +69,7 @@ mod whole_reads;
 mod write;
 mod writers;
 
+pub use clock::safe_now;
 pub use cloud_store::CloudAccess;
 pub use derived::{DerivedFile, DerivedSnapshot, DerivedTable, DerivedTableSpec};
 pub(crate) use file_rows::{FileFooter, file_columns, file_rows};

@@ -63,6 +63,8 @@ pub struct WriterCard {
     pub http: Option<String>,
     /// Every standing erasure up to this one holds for all that it commits from now on.
     pub erasures: u64,
+    /// Its `vacuum.grace` in seconds: what it has staged for more than half of that it commits no more.
+    pub grace_s: u64,
     /// When it began.
     #[serde(with = "super::instant")]
     pub started: DateTime<Utc>,
@@ -133,12 +135,11 @@ pub async fn writers(root: &LakeRoot) -> Result<Vec<Writer>> {
     Ok(found)
 }
 
-/// The writers that must be taken to be writing now.
+/// The writers that must be taken to be writing at this time.
 ///
 /// # Errors
 /// As [`writers`].
-pub async fn live_writers(root: &LakeRoot) -> Result<Vec<Writer>> {
-    let now = Utc::now();
+pub async fn live_writers(root: &LakeRoot, now: DateTime<Utc>) -> Result<Vec<Writer>> {
     let mut live = writers(root).await?;
     live.retain(|writer| writer.is_live(now));
     Ok(live)
@@ -175,6 +176,7 @@ impl Registration {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             http: None,
             erasures: 0,
+            grace_s: root.grace().as_secs(),
             started: now,
             heartbeat: now,
         };
@@ -294,13 +296,13 @@ mod tests {
     async fn a_writer_is_live_from_its_first_card_to_its_end_and_says_what_it_obeys() {
         let folder = tempfile::tempdir().unwrap();
         let root = LakeRoot::parse(folder.path().to_str().unwrap(), &CloudAccess::default()).unwrap();
-        assert_eq!(live_writers(&root).await.unwrap(), []);
+        assert_eq!(live_writers(&root, Utc::now()).await.unwrap(), []);
         let server = Registration::begin(&root, "b", WriterKind::Server).await.unwrap();
         let import = Registration::begin(&root, "a", WriterKind::Import).await.unwrap();
         server.has_door("http://127.0.0.1:8710".to_owned()).await.unwrap();
         server.obeys(7).await.unwrap();
         server.obeys(3).await.unwrap();
-        let live = live_writers(&root).await.unwrap();
+        let live = live_writers(&root, Utc::now()).await.unwrap();
         let said: Vec<_> = live.iter().map(|writer| (writer.card.writer.as_str(), writer.card.erasures)).collect();
         assert_eq!(said, [("a", 0), ("b", 7)]);
         assert!(live[1].describe(Utc::now()).contains("http://127.0.0.1:8710"), "{live:?}");

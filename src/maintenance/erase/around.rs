@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::buffer::TableState;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, live_writers};
+use crate::lake::{LakeRoot, live_writers, safe_now};
 use crate::model::signal::Signal;
 
 /// What an erasure needs of the process that it runs in.
@@ -52,8 +52,8 @@ impl Around for Offline {
     }
 
     async fn admit(&self, root: &LakeRoot) -> Result<()> {
-        let now = chrono::Utc::now();
-        let live = live_writers(root).await?;
+        let now = safe_now(root).await?;
+        let live = live_writers(root, now).await?;
         let Some(writer) = live.first() else { return Ok(()) };
         let others = if live.len() > 1 { format!(" and {} more", live.len() - 1) } else { String::new() };
         let door = writer

@@ -14,7 +14,7 @@ use super::scan::{EraseSieve, Found, Scanner, add_traces, count_rows};
 use super::target::{Target, Traces, has_traces};
 use crate::erasure::{ErasureLog, Installed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot, live_writers};
+use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot, live_writers, safe_now};
 use crate::maintenance::hold::Holds;
 use crate::maintenance::{Commit, Desk, JobKind, LedgerEntry, Progress, Rewriter, Rewrote, Run, runs};
 use crate::model::promoted::Promoted;
@@ -262,8 +262,8 @@ impl Eraser {
         let own = self.around.writer();
         let started = tokio::time::Instant::now();
         loop {
-            let now = Utc::now();
-            let late: Vec<String> = live_writers(&self.root)
+            let now = safe_now(&self.root).await?;
+            let late: Vec<String> = live_writers(&self.root, now)
                 .await?
                 .into_iter()
                 .filter(|writer| own.as_ref() != Some(&writer.card.writer))

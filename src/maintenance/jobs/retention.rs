@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::job::{Job, JobContext, Outcome};
 use crate::error::Result;
+use crate::lake::safe_now;
 use crate::maintenance::{CompactionSettings, JobKind, LedgerEntry, Retention, RetentionRules};
 use crate::model::signal::Signal;
 use crate::query::QueryBudget;
@@ -53,7 +54,7 @@ impl Job for RetentionJob {
             entry: LedgerEntry::new(JobKind::Retention, LedgerEntry::SERVER),
             progress: context.progress.clone(),
         };
-        let report = retention.apply(&Signal::ALL, context.now).await?;
+        let report = retention.apply(&Signal::ALL, safe_now(&context.root).await?).await?;
         let error = report.failures.first().map(|failure| match failure.date {
             Some(date) => format!("{} {date}: {}", failure.table, failure.error),
             None => format!("{}: {}", failure.table, failure.error),

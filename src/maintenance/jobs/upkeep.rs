@@ -8,6 +8,7 @@ use async_trait::async_trait;
 
 use super::job::{Job, JobContext, Outcome};
 use crate::error::Result;
+use crate::lake::safe_now;
 use crate::maintenance::{HousekeepingSettings, Intent, JobKind, keep_log, vacuum};
 
 /// How often a log is looked after: a listing, and a read of each commit that is not in the ledger yet.
@@ -60,8 +61,9 @@ impl Job for VacuumJob {
 
     async fn run(&mut self, context: &JobContext) -> Result<Outcome> {
         context.progress.phase(format!("{}: looking for files that nobody needs", self.table));
+        let now = safe_now(&context.root).await?;
         let mut outcome = Outcome::default();
-        for report in vacuum(&context.root, &[self.table], self.grace, context.now, Intent::Apply).await? {
+        for report in vacuum(&context.root, &[self.table], self.grace, now, Intent::Apply).await? {
             context.progress.add_files(report.removed.files, report.removed.bytes);
             outcome.failures += u64::from(report.error.is_some());
             outcome.error = outcome.error.or(report.error);
@@ -86,7 +88,8 @@ impl Job for LogJob {
 
     async fn run(&mut self, context: &JobContext) -> Result<Outcome> {
         context.progress.phase(format!("{}: its log", self.table));
-        let report = keep_log(&context.root, self.table, self.retention, context.now, Intent::Apply).await?;
+        let now = safe_now(&context.root).await?;
+        let report = keep_log(&context.root, self.table, self.retention, now, Intent::Apply).await?;
         if let Some(report) = report {
             context.progress.add_files(report.removed, report.unneeded_bytes);
         }

@@ -4,7 +4,7 @@
 //! - the newest version does not name it;
 //! - no named snapshot does;
 //! - no commit of the last grace took it away: a reader may be at a version that still has it;
-//! - it is older than the grace: a writer may be about to commit it.
+//! - a commit took it away, or it is older than the writers' grace: a writer may be about to commit it.
 //!
 //! Names that begin with `_` or `.` are not looked at: Delta keeps its own things under them.
 
@@ -23,10 +23,12 @@ pub(super) struct Known {
     pub(super) pinned: Vec<(String, FileNames)>,
     /// What commits of the last grace took away.
     pub(super) removed: FileNames,
+    /// What commits before that took away, back to the writers' grace: no writer commits it again.
+    pub(super) removed_before: FileNames,
     /// Whether the log reaches back over the whole grace. If not, nobody knows when what it does not name was removed.
     pub(super) reaches_back: bool,
-    /// What was written after this is young.
-    pub(super) cutoff: DateTime<Utc>,
+    /// What was written after this, and no commit took away, is young.
+    pub(super) staged_cutoff: DateTime<Utc>,
 }
 
 /// Why an object stays, or that it goes.
@@ -38,7 +40,7 @@ pub(super) enum Verdict {
     Pinned(String),
     /// It was removed less than the grace ago, or it is not known when.
     JustRemoved,
-    /// It was written less than the grace ago.
+    /// It was written less than the writers' grace ago, and no commit is known to have named it.
     Young,
     /// Nobody needs it.
     Goes,
@@ -63,7 +65,7 @@ impl Known {
         if self.removed.contains(path) {
             return Verdict::JustRemoved;
         }
-        if object.last_modified >= self.cutoff {
+        if object.last_modified >= self.staged_cutoff && !self.removed_before.contains(path) {
             return Verdict::Young;
         }
         if self.reaches_back { Verdict::Goes } else { Verdict::JustRemoved }
@@ -99,13 +101,15 @@ mod tests {
     #[case::staged_an_hour_ago("staged", 11, Verdict::Young)]
     #[case::at_the_edge("staged", 10, Verdict::Young)]
     #[case::a_crash_left_it("staged", 9, Verdict::Goes)]
+    #[case::young_but_named_and_removed("removed-before", 11, Verdict::Goes)]
     fn an_object_stays_for_a_reason(#[case] path: &str, #[case] hour: u32, #[case] expected: Verdict) {
         let known = Known {
             live: names(&["live", "both"]),
             pinned: vec![("keep".to_owned(), names(&["pinned", "both", "pinned-removed"]))],
             removed: names(&["removed", "pinned-removed"]),
+            removed_before: names(&["removed-before"]),
             reaches_back: true,
-            cutoff: Known::cutoff(at(12), std::time::Duration::from_secs(7200)),
+            staged_cutoff: Known::cutoff(at(12), std::time::Duration::from_secs(7200)),
         };
         let object = |path: &str| ObjectMeta {
             location: Path::parse(path).unwrap(),

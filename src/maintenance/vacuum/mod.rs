@@ -1,9 +1,9 @@
 //! Vacuum: files that no version of a table needs any more are removed.
 //!
 //! Guarantees: what the newest version names, or a named snapshot, or a version that was the newest less than the grace
-//! ago, is not touched; nor is what was written less than the grace ago, which a writer may be about to commit. Writers
-//! keep their side: staged files older than half of the grace are written anew, not committed
-//! ([`crate::lake::StagedSince`]). So a vacuum needs no lock, may run beside everything, be killed at any point and be
+//! ago, is not touched; nor is what no commit has named and a writer may be about to: what was written less than the
+//! longest grace ago of this vacuum, its configuration and the writers' cards. Writers keep their side: staged files older
+//! than half of their grace are written anew, not committed ([`crate::lake::StagedSince`]). So a vacuum needs no lock, may run beside everything, be killed at any point and be
 //! run again. A table without commits is left alone: its log may be lost, and its files all there is.
 //!
 //! ```text
@@ -15,7 +15,7 @@
 //! ```
 //! Listed first, so that what is listed and not in the newest version was not committed in between.
 //!
-//! Cost: a listing of the folder, a read of each commit of the last grace, a delete a file (on S3 one for a thousand).
+//! Cost: a listing of the folder, a read of each writer's card and of each commit of the longest grace, a delete a file (on S3 one for a thousand).
 
 mod judge;
 mod report;
@@ -32,7 +32,9 @@ use object_store::path::Path;
 use self::judge::{Known, Verdict};
 pub use self::report::{Amount, Unneeded, VacuumReport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{FileNames, LakeRoot, Leftover, NamedSnapshot, NamedSnapshots, TableLog, leftovers, remove_leftover};
+use crate::lake::{
+    FileNames, LakeRoot, Leftover, NamedSnapshot, NamedSnapshots, TableLog, leftovers, remove_leftover, writers,
+};
 
 /// Files of one request to remove them.
 const DELETES_AT_ONCE: usize = 1000;
@@ -47,10 +49,10 @@ pub enum Intent {
 }
 
 /// Vacuums these tables of a lake, and answers what was seen and done of each; those that are not there are left out.
-/// `now` is compared with what the store says of when its objects were written.
+/// `now` is compared with what the store says of when its objects were written: [`safe_now`](crate::lake::safe_now).
 ///
 /// # Errors
-/// Where the named snapshots can't be read. What fails of one table is in its report.
+/// Where the named snapshots or the writers' cards can't be read. What fails of one table is in its report.
 pub async fn vacuum(
     root: &LakeRoot,
     tables: &[&str],
@@ -58,12 +60,15 @@ pub async fn vacuum(
     now: DateTime<Utc>,
     intent: Intent,
 ) -> Result<Vec<VacuumReport>> {
+    let of_writers = writers(root).await?.into_iter().map(|writer| Duration::from_secs(writer.card.grace_s)).max();
+    let graces = Graces { removed: grace, staged: grace.max(root.grace()).max(of_writers.unwrap_or_default()) };
     let mut reports = Vec::with_capacity(tables.len());
     for table in tables {
-        let mut report = VacuumReport { table: (*table).to_owned(), ..VacuumReport::default() };
+        let staged_grace_s = graces.staged.as_secs();
+        let mut report = VacuumReport { table: (*table).to_owned(), staged_grace_s, ..VacuumReport::default() };
         // Read anew for each: one that was made meanwhile counts.
         let snapshots = NamedSnapshots::new(root)?.list().await?;
-        match vacuum_table(root, &snapshots, grace, now, intent, &mut report).await {
+        match vacuum_table(root, &snapshots, graces, now, intent, &mut report).await {
             Ok(true) => {}
             Ok(false) => continue,
             Err(error) => report.error = Some(error.to_string()),
@@ -73,11 +78,20 @@ pub async fn vacuum(
     Ok(reports)
 }
 
+/// How long what is not needed stays.
+#[derive(Debug, Clone, Copy)]
+struct Graces {
+    /// What a commit took away.
+    removed: Duration,
+    /// What no commit has named; no shorter.
+    staged: Duration,
+}
+
 /// Answers whether there is anything of the table.
 async fn vacuum_table(
     root: &LakeRoot,
     snapshots: &[NamedSnapshot],
-    grace: Duration,
+    graces: Graces,
     now: DateTime<Utc>,
     intent: Intent,
     report: &mut VacuumReport,
@@ -96,15 +110,16 @@ async fn vacuum_table(
     };
     report.version = Some(newest.version);
     report.live = Amount { files: newest.count, bytes: newest.bytes };
-    let cutoff = Known::cutoff(now, grace);
-    let (removed, reaches_back) = removed_since(&log, newest.version, cutoff).await?;
+    let (cutoff, staged_cutoff) = (Known::cutoff(now, graces.removed), Known::cutoff(now, graces.staged));
+    let Removed { since: removed, before: removed_before, reaches_back } =
+        removed_by(&log, newest.version, cutoff, staged_cutoff).await?;
     let mut pinned = Vec::new();
     for snapshot in snapshots {
         if let Some(version) = snapshot.tables.get(&report.table) {
             pinned.push((snapshot.name.clone(), log.files_at(*version).await?.names));
         }
     }
-    let known = Known { live: newest.names, pinned, removed, reaches_back, cutoff };
+    let known = Known { live: newest.names, pinned, removed, removed_before, reaches_back, staged_cutoff };
     let mut unneeded = Vec::new();
     for object in objects {
         match known.judge(&object) {
@@ -118,7 +133,7 @@ async fn vacuum_table(
             }
         }
     }
-    let old = |leftover: &Leftover| DateTime::<Utc>::from(leftover.modified) < cutoff;
+    let old = |leftover: &Leftover| DateTime::<Utc>::from(leftover.modified) < staged_cutoff;
     let (staged, young): (Vec<_>, Vec<_>) = staged.into_iter().partition(old);
     young.iter().for_each(|leftover| report.young.add(leftover.size));
     staged.iter().for_each(|leftover| report.unneeded.add(leftover.size));
@@ -147,20 +162,35 @@ async fn vacuum_table(
     outcome.map(|()| true)
 }
 
-/// What the commits since a time took away, and whether the log has every commit since then.
-async fn removed_since(log: &TableLog, newest: u64, cutoff: DateTime<Utc>) -> Result<(FileNames, bool)> {
-    let mut names = FileNames::default();
+/// What commits took away.
+#[derive(Debug, Default)]
+struct Removed {
+    /// Since the cutoff.
+    since: FileNames,
+    /// Before it, back to the writers' grace.
+    before: FileNames,
+    /// Whether the log has every commit since the cutoff.
+    reaches_back: bool,
+}
+
+async fn removed_by(
+    log: &TableLog,
+    newest: u64,
+    cutoff: DateTime<Utc>,
+    staged_cutoff: DateTime<Utc>,
+) -> Result<Removed> {
+    let mut removed = Removed::default();
     let mut commits = log.removes_below(newest);
     while let Some(commit) = commits.try_next().await? {
-        if commit.written < cutoff {
-            return Ok((names, true));
+        let is_before = commit.written < cutoff;
+        removed.reaches_back |= is_before || commit.version == 0;
+        if commit.written < staged_cutoff {
+            break;
         }
+        let names = if is_before { &mut removed.before } else { &mut removed.since };
         commit.removed.iter().for_each(|path| names.insert(path));
-        if commit.version == 0 {
-            return Ok((names, true));
-        }
     }
-    Ok((names, false))
+    Ok(removed)
 }
 
 /// Removes files, all that let themselves be removed; answers the first refusal.

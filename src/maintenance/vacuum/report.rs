@@ -46,8 +46,10 @@ pub struct VacuumReport {
     pub unneeded: Amount,
     /// What was removed of that; 0 in a plan.
     pub removed: Amount,
-    /// What stays because it was written less than the grace ago.
+    /// What stays because no commit is known to have named it, and it was written less than `staged_grace_s` ago.
     pub young: Amount,
+    /// How long what no commit has named stays, in seconds: the longest grace of this vacuum and of all writers.
+    pub staged_grace_s: u64,
     /// What stays because it was taken out of the table less than the grace ago, or because the log does not reach back
     /// over the grace.
     pub just_removed: Amount,

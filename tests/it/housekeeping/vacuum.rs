@@ -8,7 +8,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use telestrata::buffer::TableState;
-use telestrata::lake::{CloudAccess, LakeRoot, LakeTable};
+use telestrata::lake::{CloudAccess, LakeRoot, LakeTable, safe_now};
 use telestrata::maintenance::{
     CompactionSettings, Compactor, Intent, JobKind, LedgerEntry, Progress, TABLES, VacuumReport, vacuum,
 };
@@ -17,7 +17,7 @@ use telestrata::query::Pinned;
 use telestrata::wal::WalSeq;
 use url::Url;
 
-use super::{BY_HAND, DAY, TWO_DAYS, age, files_below, numbers, of_table, said, vacuumed};
+use super::{BY_HAND, DAY, TWO_DAYS, age, files_below, lines, numbers, of_table, said, vacuumed};
 use crate::support::fault_run::{self, Run};
 use crate::support::fault_store::{FaultStore, Plan};
 use crate::support::logs::{numbered_logs, send_logs};
@@ -78,6 +78,53 @@ async fn what_no_version_needs_goes_after_the_grace_and_nothing_else() {
     for report in vacuumed(&home, "apply") {
         assert_eq!((&report["removed"]["files"], &report["error"]), (&0.into(), &serde_json::Value::Null), "{report}");
     }
+}
+
+/// A shorter grace is for what was replaced. What no commit has named stays as long as its writer may take, whose
+/// configuration may say more than this vacuum's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_grace_does_not_take_what_a_writer_may_be_about_to_commit() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let mut home = compacted().await;
+    let day = home.lake().join("logs/date=2023-11-14");
+    let whole = std::fs::read(&files_below(&day)[0]).unwrap();
+    std::fs::write(day.join("staged.parquet"), &whole).unwrap();
+    age(&home.lake(), hours(6));
+    let lake = home.lake();
+    let vacuumed = |grace: &str| {
+        let mut command = crate::support::server::telestrata();
+        let command = command.current_dir("/").args(["vacuum", "apply", "--json", "--grace", grace, "--lake"]);
+        of_table(&lines(&said(&command.arg(&lake).output().unwrap())), "logs").clone()
+    };
+    let logs = vacuumed("1h");
+    assert_eq!((&logs["removed"]["files"], &logs["young"]["files"]), (&10.into(), &1.into()), "{logs}");
+    assert_eq!(logs["staged_grace_s"], 24 * 3600);
+
+    home.reconfigure(&format!("{BY_HAND}log_retention = \"90d\"\n[vacuum]\ngrace = \"72h\"\n"));
+    let server = home.serve();
+    age(&home.lake().join("logs"), hours(48));
+    let logs = vacuumed("24h");
+    assert_eq!((&logs["removed"]["files"], &logs["young"]["files"]), (&0.into(), &1.into()), "{logs}");
+    server.terminate();
+    let logs = vacuumed("24h");
+    assert_eq!((&logs["removed"]["files"], &logs["young"]["files"]), (&1.into(), &0.into()), "{logs}");
+    assert_eq!(numbers(&home), (0..100).collect::<Vec<_>>());
+}
+
+/// To a machine that is two days ahead of the store all is old; by the store's clock nothing is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_ahead_makes_nothing_older() {
+    let run = Run::without_flushes(1);
+    let all = littered(&run).await;
+    let behind = run.root(&run.store(Plan { behind: TWO_DAYS, ..Plan::QUIET }));
+    let of_logs = |reports: Vec<VacuumReport>| reports.into_iter().find(|report| report.table == "logs").unwrap();
+    let by_own_clock = vacuum(&behind, &["logs"], GRACE, Utc::now(), Intent::Plan).await.unwrap();
+    assert!(of_logs(by_own_clock).unneeded.files >= 3, "what the machine believes");
+    let now = safe_now(&behind).await.unwrap();
+    let report = of_logs(vacuum(&behind, &["logs"], GRACE, now, Intent::Apply).await.unwrap());
+    assert_eq!((report.removed.files, report.error), (0, None));
+    assert_eq!(data_objects(&run.quiet_root()).await, all);
+    run.finish(&[]).await;
 }
 
 /// Who has opened a version goes on reading it for as long as the grace, whatever vacuum does meanwhile.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -80,7 +80,11 @@ impl Lake {
     }
 
     pub fn table_folder(&self, signal: Signal) -> PathBuf {
-        self.folder.path().join("lake").join(signal.table())
+        self.lake_folder().join(signal.table())
+    }
+
+    fn lake_folder(&self) -> PathBuf {
+        self.folder.path().join("lake")
     }
 
     /// Sends records and flushes.
@@ -170,24 +174,24 @@ impl Lake {
         Signal::ALL.iter().map(rows).collect()
     }
 
-    /// Logs are kept as short as can be, and what no version needs goes; then nothing else is left.
+    /// What no version needs goes, so that nothing else is left; then logs are made as short as can be.
     pub async fn tidy(&self) {
         let root = &self.config.lake;
-        for table in TABLES {
-            keep_log(root, table, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap();
-        }
+        // The trace index is written at any time.
+        self.age(|table| table != "trace_index");
         for report in vacuum(root, &TABLES, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap() {
             assert!(report.error.is_none() && report.removed == report.unneeded, "{report:?}");
             let pinned: u64 = report.pinned.values().map(|pinned| pinned.files).sum();
-            let there = files_below(&self.folder.path().join("lake").join(&report.table));
-            // The trace index is kept in the background: it may have merged its files a moment before.
-            let just_now = report.just_removed.files + report.young.files;
-            assert!(just_now == 0 || report.table == "trace_index", "{report:?}");
-            assert_eq!(
-                there.len() as u64,
-                report.live.files + pinned + just_now,
-                "after a vacuum: {report:?} {there:?}"
-            );
+            let there = files_below(&self.lake_folder().join(&report.table));
+            // The trace index is kept in the background at any moment, also at this one; the end looks at it.
+            if report.table != "trace_index" {
+                assert_eq!((report.just_removed.files, report.young.files), (0, 0), "{report:?}");
+                let files = report.live.files + pinned;
+                assert_eq!(there.len() as u64, files, "after a vacuum: {report:?} {there:?}");
+            }
+        }
+        for table in TABLES {
+            keep_log(root, table, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap();
         }
         // The contract: nobody goes without a look at the log for as long as commits are kept, which here is no time at all.
         self.store.follow().await;
@@ -222,7 +226,7 @@ impl Lake {
     /// Files in the store below a table's folder but its log, and those that its log names, as another reader of the log
     /// tells; for every table.
     pub async fn stored_and_live(&self) -> Vec<(&'static str, BTreeSet<PathBuf>, BTreeSet<PathBuf>)> {
-        let lake = self.folder.path().join("lake");
+        let lake = self.lake_folder();
         let mut reader = Reader::start("deltalake");
         let mut live = |table: &str| {
             let rows = reader.ask(&lake, &json!(["files", table])).unwrap();
@@ -292,8 +296,19 @@ impl Lake {
         batches.unwrap_or_else(|error| panic!("{error}\n{sql}"))
     }
 
-    pub async fn close(self) {
+    /// Ends what goes on in the background; the lake can be asked and tidied still.
+    pub async fn close(&self) {
         self.store.close().await.unwrap();
+        self.age(|_| true);
+    }
+
+    /// A day has passed: no writer of these tables is about to commit what it staged before.
+    fn age(&self, is_meant: impl Fn(&str) -> bool) {
+        let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 86_400);
+        let folders = TABLES.iter().filter(|table| is_meant(table)).map(|table| self.lake_folder().join(table));
+        for file in folders.filter(|folder| folder.is_dir()).flat_map(|folder| files_below(&folder)) {
+            File::options().append(true).open(file).unwrap().set_modified(two_days_ago).unwrap();
+        }
     }
 }
 

@@ -148,6 +148,7 @@ impl Simulation {
         if let Some((name, _)) = self.pinned.take() {
             self.lake.unpin(&name).await;
         }
+        self.lake.close().await;
         self.lake.tidy().await;
         for (table, stored, live) in self.lake.stored_and_live().await {
             assert_eq!(stored, live, "{table}: files in the store, and those that its log names");
@@ -163,7 +164,6 @@ impl Simulation {
             }
         }
         self.rates(day).await;
-        self.lake.close().await;
     }
 
     /// Rows that were erased, by table.

@@ -202,7 +202,7 @@ impl FaultStore {
         let shared = Arc::clone(&self.shared);
         let entries = async move {
             let mut fate = shared.fate(Op::List, &path).await?;
-            let entries: Vec<_> = entries.try_collect().await?;
+            let entries: Vec<_> = entries.map_ok(|meta| shared.dated(meta)).try_collect().await?;
             let kept = match fate.fault {
                 Some(Fault::Failed) => return Err(failure(Op::List, &path)),
                 Some(Fault::ListBroken) => fate.random.random_range(0..=entries.len()),
@@ -216,6 +216,11 @@ impl FaultStore {
 }
 
 impl Shared {
+    /// As this store's clock has it.
+    fn dated(&self, meta: ObjectMeta) -> ObjectMeta {
+        ObjectMeta { last_modified: meta.last_modified - self.plan.behind, ..meta }
+    }
+
     fn dealer(&self) -> MutexGuard<'_, Dealer> {
         self.dealer.lock().unwrap()
     }
@@ -276,7 +281,8 @@ impl ObjectStore for FaultStore {
             return Err(failure(Op::Get, location));
         }
         let head = options.head;
-        let result = self.inner.get_opts(location, options).await?;
+        let mut result = self.inner.get_opts(location, options).await?;
+        result.meta = self.shared.dated(result.meta);
         if head {
             return Ok(result);
         }
@@ -334,7 +340,11 @@ impl ObjectStore for FaultStore {
         let path = prefix.cloned().unwrap_or_default();
         match self.fate(Op::List, &path).await?.fault {
             Some(_) => Err(failure(Op::List, &path)),
-            None => self.inner.list_with_delimiter(prefix).await,
+            None => {
+                let mut listed = self.inner.list_with_delimiter(prefix).await?;
+                listed.objects = listed.objects.into_iter().map(|meta| self.shared.dated(meta)).collect();
+                Ok(listed)
+            }
         }
     }
 

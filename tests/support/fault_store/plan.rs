@@ -73,6 +73,8 @@ pub struct Plan {
     pub stalled: f64,
     /// The longest stall, and the longest delay of what is done later.
     pub longest: Duration,
+    /// How far its clock is behind this machine's, by the times of its objects.
+    pub behind: Duration,
 }
 
 impl Plan {
@@ -89,6 +91,7 @@ impl Plan {
         list_broken: 0.0,
         stalled: 0.0,
         longest: Duration::ZERO,
+        behind: Duration::ZERO,
     };
 
     /// Every fault, each of about one in thirty operations that can have it: most commits meet one.
@@ -104,6 +107,7 @@ impl Plan {
         list_broken: 0.03,
         stalled: 0.05,
         longest: Duration::from_millis(40),
+        behind: Duration::ZERO,
     };
 
     /// As stormy, with the reads of a client that asks again by itself: a log of fifty commits can be read at all.
