@@ -1,10 +1,10 @@
 //! Groups of options that verbs share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::config::{Config, Layers};
+use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::error::Result;
 
 /// Where the configuration comes from.
@@ -40,6 +40,11 @@ impl ConfigArgs {
 }
 
 impl LakeArgs {
+    /// Whether a configuration file is read.
+    pub(crate) fn has_file(&self) -> bool {
+        self.config.config.is_some() || Path::new(DEFAULT_FILE).exists()
+    }
+
     /// The layers with this group's flags.
     pub(crate) fn layers(&self) -> Result<Layers> {
         let mut layers = self.config.layers()?;

@@ -4,12 +4,13 @@ use std::fmt::Write as _;
 
 use bytesize::ByteSize;
 use clap::Args;
-use indicatif::ProgressBar;
 
 use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
+use super::target::require_lake;
 use super::user::user_name;
+use super::watch::watched;
 use crate::error::{Error, Result};
 use crate::lake::LakeTable;
 use crate::maintenance::{CompactionSettings, Compactor, DateReport, JobKind, LedgerEntry, Progress};
@@ -45,24 +46,24 @@ impl Compact {
             }
             None => Signal::ALL.to_vec(),
         };
+        require_lake(&config.lake).await?;
         let entry = LedgerEntry::new(JobKind::Compaction, user_name());
         let today = chrono::Utc::now().date_naive();
         let mut reports = Vec::new();
+        let progress = Progress::default();
         for signal in signals {
-            let bar = ProgressBar::new_spinner().with_message(format!("compacting {signal}"));
-            bar.enable_steady_tick(std::time::Duration::from_millis(100));
             let compactor = Compactor::new(
                 LakeTable::new(&config.lake, signal)?,
                 CompactionSettings { renew: self.renew, ..config.compaction },
                 entry.clone(),
-                Progress::default(),
+                progress.clone(),
             );
-            let done = compactor.run(today, |report| bar.set_message(format!("{signal} {}", report.date))).await;
-            bar.finish_and_clear();
-            reports.extend(done?);
+            reports.extend(watched(&progress, compactor.run(today)).await?);
         }
         // Ids are looked for in every new file until the index has it.
-        if let Err(error) = catch_up(&config.lake, config.ingest.max_hot_bytes / INDEXER_SHARE).await {
+        progress.phase("the trace index");
+        let indexed = catch_up(&config.lake, config.ingest.max_hot_bytes / INDEXER_SHARE);
+        if let Err(error) = watched(&progress, indexed).await {
             tracing::warn!(%error, "the trace index was not brought up to the tables; the next compaction or server does it");
         }
         self.tell(&reports)?;
@@ -81,7 +82,12 @@ impl Compact {
             }
             let DateReport { table, date, files_before, files_after, bytes_before, bytes_after, .. } = report;
             let (before, after) = (ByteSize(*bytes_before), ByteSize(*bytes_after));
-            _ = writeln!(text, "{table} {date}: {files_before} files to {files_after}, {before} to {after}");
+            let was_merged = if report.merges > 0 {
+                format!("{files_before} files to {files_after}, {before} to {after}")
+            } else {
+                format!("{files_before} files as they were")
+            };
+            _ = writeln!(text, "{table} {date}: {was_merged}");
             if let Some(error) = &report.error {
                 _ = writeln!(text, "  failed: {error}");
             }

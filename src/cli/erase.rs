@@ -3,16 +3,15 @@
 use std::fmt::Write as _;
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{Args, Subcommand, ValueEnum};
-use indicatif::ProgressBar;
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::Done;
 use super::say::say;
 use super::target::{Server, TargetArgs};
 use super::user::user_name;
+use super::watch::watched;
 use crate::config::Config;
 use crate::erasure::{ErasureLog, SecretValue, StandingErasure};
 use crate::error::{Error, Result};
@@ -39,12 +38,13 @@ enum Step {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("what").required(true).args(["attribute", "condition"]))]
 struct Asked {
     #[command(flatten)]
     target: TargetArgs,
 
     /// Rows with this attribute in any of their maps; without =VALUE, the value is read from standard input
-    #[arg(long, value_name = "KEY[=VALUE]", required_unless_present = "condition", conflicts_with = "condition")]
+    #[arg(long, value_name = "KEY[=VALUE]")]
     attribute: Option<String>,
 
     /// Rows of which this is true, of each table that it fits, as in "service_name = 'old' and body like '%u42%'"
@@ -133,31 +133,26 @@ impl Asked {
         let request = self.request()?;
         request.validate()?;
         let progress = Progress::default();
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(100));
-        let shown = (bar.clone(), progress.clone());
-        let showing = tokio::spawn(async move {
-            let (bar, progress) = shown;
-            loop {
-                let read = ByteSize(progress.bytes());
-                bar.set_message(format!("{}; {} files, {read} read", progress.current_phase(), progress.files()));
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        });
         let report = match &self.target.connect {
             Some(url) => {
                 progress.phase("the server erases");
-                by_server(url, &request, apply).await
+                watched(&progress, by_server(url, &request, apply)).await?
             }
             None => {
                 let config = self.target.lake.load()?;
-                let eraser = Eraser::new(config.lake.clone(), erase_settings(&config)?, Arc::new(Offline), progress);
-                if apply { eraser.apply(&request, &user_name()).await } else { eraser.plan(&request).await }
+                if !self.target.lake.has_file() {
+                    eprintln!(
+                        "note: no configuration file is read, so no [[hold]] keeps anything; name it with --config"
+                    );
+                }
+                let (settings, own) = (erase_settings(&config)?, progress.clone());
+                let eraser = Eraser::new(config.lake.clone(), settings, Arc::new(Offline), own);
+                let erased = async {
+                    if apply { eraser.apply(&request, &user_name()).await } else { eraser.plan(&request).await }
+                };
+                watched(&progress, erased).await?
             }
         };
-        showing.abort();
-        bar.finish_and_clear();
-        let report = report?;
         if self.json {
             let text = serde_json::to_string(&report);
             say(&(text.map_err(|error| Error::internal("no JSON of a report").with_source(error))? + "\n"))?;
@@ -288,12 +283,15 @@ fn for_people(report: &EraseReport) -> String {
             _ = writeln!(text, "{} failed: {error}", table.table);
         }
     }
+    for (snapshot, rows) in report.snapshots.iter().filter(|_| !report.applied) {
+        _ = writeln!(text, "the snapshot {snapshot} has {rows} rows that match, and keeps them until it is dropped");
+    }
     if let Some(proof) = &report.proof {
         let versions: Vec<String> =
             proof.versions.iter().map(|(table, version)| format!("{table} at {version}")).collect();
         _ = writeln!(
             text,
-            "proof: of {} rows in {} files and in memory ({}), {} match and {} match and are held",
+            "proof: of {} rows in {} files and in memory ({}), {} match; {} more match and are held",
             proof.rows,
             proof.files,
             versions.join(", "),

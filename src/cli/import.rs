@@ -364,6 +364,12 @@ fn summary(outcome: &ImportOutcome, place: &str, took: Duration, rejects: Option
     if outcome.already.len() > SHOWN {
         _ = writeln!(text, "in the lake before, nothing to do: {} more", outcome.already.len() - SHOWN);
     }
+    if !outcome.already.is_empty() {
+        text.push_str(
+            "  a content is stored once; rows of it that retention, an erasure or a restore took away do not come back by \
+             it: docs/operations.md, Import\n",
+        );
+    }
     for line in outcome.unreadable.iter().take(SHOWN) {
         _ = writeln!(text, "not readable: {line}");
     }

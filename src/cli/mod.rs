@@ -31,6 +31,7 @@ mod target;
 mod trace;
 mod user;
 mod vacuum;
+mod watch;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytesize::ByteSize;
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
-use indicatif::ProgressBar;
 
 use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
+use super::target::require_lake;
 use super::user::user_name;
+use super::watch::watched;
 use crate::error::{Error, Result};
 use crate::lake::safe_now;
 use crate::maintenance::{JobKind, LedgerEntry, Progress, Retention as Job, RetentionLine, RetentionReport};
@@ -67,13 +67,13 @@ impl Retention {
         let (common, report) = match self.what {
             What::Plan(plan) => {
                 let today = plan.as_of.unwrap_or_else(|| chrono::Utc::now().date_naive());
-                let report = plan.common.watched(async |job, tables| job.plan(tables, today).await).await?;
+                let report = plan.common.run(async |job, tables| job.plan(tables, today).await).await?;
                 (plan.common, report)
             }
             What::Apply(apply) => {
                 let report = apply
                     .common
-                    .watched(async |job, tables| {
+                    .run(async |job, tables| {
                         let now = safe_now(&job.root).await?;
                         job.apply(tables, now).await
                     })
@@ -88,10 +88,7 @@ impl Retention {
 
 impl Common {
     /// Runs a job on these tables, while a line says how far it is.
-    async fn watched(
-        &self,
-        run: impl AsyncFnOnce(Job, &[Signal]) -> Result<RetentionReport>,
-    ) -> Result<RetentionReport> {
+    async fn run(&self, run: impl AsyncFnOnce(Job, &[Signal]) -> Result<RetentionReport>) -> Result<RetentionReport> {
         let config = self.lake.load()?;
         let tables = match &self.table {
             Some(name) => {
@@ -105,6 +102,7 @@ impl Common {
                 "there is no [[retention]] in the configuration: everything is kept for ever; docs/operations.md has examples",
             ));
         }
+        require_lake(&config.lake).await?;
         let progress = Progress::default();
         let job = Job {
             root: config.lake.clone(),
@@ -115,19 +113,7 @@ impl Common {
             entry: LedgerEntry::new(JobKind::Retention, user_name()),
             progress: progress.clone(),
         };
-        let bar = ProgressBar::new_spinner();
-        let mut report = Box::pin(run(job, &tables));
-        let report = loop {
-            tokio::select! {
-                report = &mut report => break report,
-                () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    bar.set_message(format!("{}, {} rows rewritten", progress.current_phase(), progress.rows()));
-                    bar.tick();
-                }
-            }
-        };
-        bar.finish_and_clear();
-        report
+        watched(&progress, run(job, &tables)).await
     }
 
     fn tell(&self, report: &RetentionReport) -> Result<()> {

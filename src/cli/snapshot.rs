@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
+use super::target::tell_of_writers;
 use crate::error::{Error, Result};
 use crate::lake::{NamedSnapshot, NamedSnapshots};
 use crate::maintenance::create_snapshot;
@@ -51,6 +52,7 @@ impl Snapshot {
         match self.verb {
             Verb::Create(Named { name, all }) => {
                 let root = all.lake.load()?.lake;
+                tell_of_writers(&root, "is not in the snapshot").await;
                 let made = Box::pin(create_snapshot(&root, &name, chrono::Utc::now())).await?;
                 all.tell(&[made])?;
             }

@@ -124,7 +124,7 @@ impl LocalLake {
     /// `NotFound` where none of them is there; what opening one met.
     pub(crate) async fn tables(&self, signals: &[Signal]) -> Result<Vec<(Signal, Arc<TableState>)>> {
         if !signals.is_empty() {
-            self.told.get_or_init(|| self.tell_of_writers()).await;
+            self.told.get_or_init(|| tell_of_writers(&self.root, "is not seen here")).await;
         }
         let mut opened = self.opened.lock().await;
         let missing = signals.iter().copied().filter(|signal| !opened.contains_key(signal));
@@ -148,32 +148,9 @@ impl LocalLake {
             return Box::pin(self.tables(&Signal::ALL)).await;
         }
         if tables.is_empty() && !signals.is_empty() {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "there is no lake at {}; name one with --lake, or make one with `telestrata serve` or `telestrata import`",
-                    self.root.display()
-                ),
-            ));
+            return Err(no_lake(&self.root));
         }
         Ok(tables)
-    }
-
-    /// Says on stderr who writes the lake: what it has not flushed is not seen here.
-    async fn tell_of_writers(&self) {
-        let now = chrono::Utc::now();
-        match live_writers(&self.root, now).await {
-            Ok(live) => {
-                for writer in live {
-                    eprintln!(
-                        "note: {} writes this lake; what it has not flushed is not seen here{}",
-                        writer.describe(now),
-                        writer.card.http.map_or_else(String::new, |http| format!(": ask it with --connect {http}"))
-                    );
-                }
-            }
-            Err(error) => tracing::warn!(%error, "who writes this lake is not known"),
-        }
     }
 
     /// Brings what is open up to the newest versions.
@@ -341,4 +318,41 @@ impl Target {
             Self::Server(server) => format!("the server at {}", server.url),
         }
     }
+}
+
+/// Says on stderr who writes the lake, and what is so of the rows that it has not flushed.
+pub(super) async fn tell_of_writers(root: &LakeRoot, of_rows: &str) {
+    let now = chrono::Utc::now();
+    match live_writers(root, now).await {
+        Ok(live) => {
+            for writer in live {
+                eprintln!(
+                    "note: {} writes this lake; what it has not flushed {of_rows}{}",
+                    writer.describe(now),
+                    writer.card.http.map_or_else(String::new, |http| format!(": ask it with --connect {http}"))
+                );
+            }
+        }
+        Err(error) => tracing::warn!(%error, "who writes this lake is not known"),
+    }
+}
+
+/// Refuses a lake that is none: a name that was mistyped is not done.
+pub(super) async fn require_lake(root: &LakeRoot) -> Result<()> {
+    for signal in Signal::ALL {
+        if LakeTable::new(root, signal)?.load().await?.is_some() {
+            return Ok(());
+        }
+    }
+    Err(no_lake(root))
+}
+
+fn no_lake(root: &LakeRoot) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!(
+            "there is no lake at {}; name one with --lake, or make one with `telestrata serve` or `telestrata import`",
+            root.display()
+        ),
+    )
 }

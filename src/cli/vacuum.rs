@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{Args, Subcommand};
-use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::Done;
 use super::args::LakeArgs;
 use super::say::say;
+use super::watch::watched;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lake::{LogReport, safe_now};
-use crate::maintenance::{Amount, HousekeepingSettings, Intent, TABLES, VacuumReport, keep_log, vacuum};
+use crate::maintenance::{Amount, HousekeepingSettings, Intent, Progress, TABLES, VacuumReport, keep_log, vacuum};
 
 #[derive(Debug, Args)]
 pub(super) struct Vacuum {
@@ -65,8 +65,7 @@ impl Which {
         layers.set_flag("vacuum.grace", self.grace.as_deref());
         let HousekeepingSettings { grace, log_retention } = Config::from_layers(&layers)?.housekeeping;
         let tables = self.tables()?;
-        let bar = ProgressBar::new_spinner();
-        bar.enable_steady_tick(Duration::from_millis(100));
+        let progress = Progress::default();
         let mut reports = Vec::new();
         for table in tables {
             // A plan writes nothing, not even to learn the store's time.
@@ -74,14 +73,14 @@ impl Which {
                 Intent::Plan => chrono::Utc::now(),
                 Intent::Apply => safe_now(&config.lake).await?,
             };
-            bar.set_message(format!("{table}: its log"));
-            let log = Box::pin(keep_log(&config.lake, table, log_retention, now, intent)).await;
-            bar.set_message(format!("{table}: its files"));
-            for files in Box::pin(vacuum(&config.lake, &[table], grace, now, intent)).await? {
+            progress.phase(format!("{table}: its log"));
+            let log = watched(&progress, keep_log(&config.lake, table, log_retention, now, intent)).await;
+            progress.phase(format!("{table}: its files"));
+            for files in watched(&progress, vacuum(&config.lake, &[table], grace, now, intent)).await? {
+                progress.add_files(files.removed.files, files.removed.bytes);
                 reports.push(Report::new(files, log.as_ref()));
             }
         }
-        bar.finish_and_clear();
         if reports.is_empty() {
             return Err(Error::new(
                 ErrorKind::NotFound,

@@ -10,7 +10,7 @@ use super::keys::KEYS;
 use crate::error::{Error, Result};
 
 /// The file that is read where none is named.
-const DEFAULT_FILE: &str = "telestrata.toml";
+pub(crate) const DEFAULT_FILE: &str = "telestrata.toml";
 
 /// The lists of tables, which no flag and no variable can hold.
 const LISTS: [&str; 5] = ["promoted", "auth.user", "auth.token", "retention", "hold"];

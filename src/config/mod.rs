@@ -12,5 +12,6 @@ mod retention;
 mod settings;
 
 pub use keys::{KEYS, Key};
+pub(crate) use layers::DEFAULT_FILE;
 pub use layers::{Layers, Origin};
 pub use settings::{Bind, Config, PromotedConfig};

@@ -144,6 +144,9 @@ fn hold(entry: &Entry<HoldEntry>, sql: &Sql<'_>) -> Result<Hold> {
         return Err(entry.wrong("`reason` is empty; say why, for whoever meets the hold in years"));
     }
     let condition = &entry.read.condition;
+    if has_sample(condition).map_err(|error| entry.wrong_sql("where", &error))? {
+        return Err(entry.wrong("`where` has sample(): chance is no reason to hold a row; name what it is about"));
+    }
     let filter = sql.of_table(signal, condition).map_err(|error| entry.wrong_sql("where", &error))?;
     if constant(&filter, &contract_schema(signal))? == Some(false) {
         return Err(entry.wrong("`where` is never true, so it holds nothing; name a column"));
@@ -360,6 +363,7 @@ mod tests {
     #[case("table = \"logs\"\nwhere = \"service_name = 'a'\"\nreason = \" \"", "`reason` is empty")]
     #[case("table = \"traces\"\nwhere = \"error_count > 0\"\nreason = \"x\"", "`traces` is not one of logs, spans")]
     #[case("table = \"logs\"\nwhere = \"service = 'a'\"\nreason = \"x\"", "service_name")]
+    #[case("table = \"spans\"\nwhere = \"sample(trace_id, 0.1)\"\nreason = \"x\"", "chance is no reason")]
     #[case("table = \"logs\"\nwhere = \"false\"\nreason = \"x\"", "never true")]
     fn what_is_wrong_with_a_hold_is_named(#[case] entry: &str, #[case] named: &str) {
         let error = load(&format!("[[hold]]\n{entry}")).unwrap_err().to_string();

@@ -125,9 +125,15 @@ impl Content {
     fn txns(&self, table: usize, chunk: i64) -> Vec<AppendTxn> {
         let whole = self.last_table() == Some(table) && self.tables[table].chunks() == chunk;
         let version = if whole { chunk | WHOLE } else { chunk };
-        let mut txns = vec![AppendTxn { app_id: self.app_id.clone(), version, after: self.committed[table] }];
+        let after = self.committed[table];
+        let mut txns = vec![AppendTxn { app_id: self.app_id.clone(), version, after, exclusive: false }];
         if !whole && !self.has_time[table] {
-            txns.push(AppendTxn { app_id: time_app_id(&self.app_id), version: self.time, after: None });
+            txns.push(AppendTxn {
+                app_id: time_app_id(&self.app_id),
+                version: self.time,
+                after: None,
+                exclusive: false,
+            });
         }
         txns
     }

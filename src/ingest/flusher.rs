@@ -201,11 +201,11 @@ impl Flusher {
     async fn commit(&self, slot: &mut Option<Unfinished>) -> Result<()> {
         let Some(work) = slot.as_ref() else { return Ok(()) };
         let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
-        let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after };
+        let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after, exclusive: true };
         let started = Instant::now();
         let lake = self.table.lake();
         let snapshot = if lake.is_stale(&work.files) {
-            let (snapshot, is_in) = lake.give_up(&work.base, &txn).await?;
+            let (snapshot, is_in) = lake.give_up(&work.base, &work.files, &txn).await?;
             if !is_in {
                 tracing::warn!(table = %lake.signal(), "files waited too long for their commit; their rows are written anew");
                 for file in &work.files {

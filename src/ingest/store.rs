@@ -257,7 +257,10 @@ impl Store {
     /// Whether requests are taken.
     pub fn is_ready(&self) -> bool {
         let stopped = self.closing.load(Ordering::Acquire) || self.broken.load(Ordering::Acquire);
-        !stopped && !self.wal.is_poisoned() && !self.flushers.iter().any(|flusher| flusher.is_broken())
+        !stopped
+            && !self.registration.is_taken()
+            && !self.wal.is_poisoned()
+            && !self.flushers.iter().any(|flusher| flusher.is_broken())
     }
 
     /// Takes one request. When it returns `Ok`, every record that is not in `rejected` is durable and visible.

@@ -1,5 +1,6 @@
 //! A table's commits as its log has them, whoever made them.
 
+use bytes::Bytes;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 use serde::Deserialize;
@@ -59,6 +60,30 @@ impl LakeTable {
     /// # Errors
     /// `Damaged` for a file that is no commit, `Unavailable` where the store does not answer.
     pub async fn commit_of(&self, version: u64) -> Result<Option<TableCommit>> {
+        let Some((written, text)) = self.commit_text(version).await? else { return Ok(None) };
+        parse(version, written, &text).map(Some).map_err(|why| self.no_commit(version, why))
+    }
+
+    /// The paths of the files that a commit put in; `None` where it is not there any more.
+    pub(super) async fn added_by(&self, version: u64) -> Result<Option<Vec<String>>> {
+        let Some((_, text)) = self.commit_text(version).await? else { return Ok(None) };
+        let mut paths = Vec::new();
+        for (number, line) in lines(&text) {
+            let action: Action =
+                serde_json::from_slice(line).map_err(|error| self.no_commit(version, (number, error)))?;
+            paths.extend(action.add.map(|added| added.path));
+        }
+        Ok(Some(paths))
+    }
+
+    fn no_commit(&self, version: u64, (line, error): (usize, serde_json::Error)) -> Error {
+        let table = self.signal();
+        let what = format!("line {line} of commit {version} of table `{table}` is no action of a commit");
+        Error::new(ErrorKind::Damaged, what).with_source(error)
+    }
+
+    /// A commit's file, and when it was written.
+    async fn commit_text(&self, version: u64) -> Result<Option<(i64, Bytes)>> {
         let path = Path::from(format!("_delta_log/{version:020}.json"));
         let unavailable = |error: object_store::Error| {
             Error::unavailable(format!("commit {version} of table `{}` can't be read", self.signal()))
@@ -70,13 +95,7 @@ impl LakeTable {
             Err(error) => return Err(unavailable(error)),
         };
         let written = found.meta.last_modified.timestamp_millis();
-        let text = found.bytes().await.map_err(unavailable)?;
-        let commit = parse(version, written, &text);
-        commit.map(Some).map_err(|(line, error)| {
-            let table = self.signal();
-            Error::new(ErrorKind::Damaged, format!("line {line} of {path} of table `{table}` is no action of a commit"))
-                .with_source(error)
-        })
+        Ok(Some((written, found.bytes().await.map_err(unavailable)?)))
     }
 }
 
@@ -93,6 +112,7 @@ struct Action {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Added {
+    path: String,
     size: u64,
     #[serde(default)]
     data_change: bool,
@@ -120,6 +140,11 @@ struct Rows {
     num_records: Option<u64>,
 }
 
+/// The lines that are not empty, by number.
+fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    (1..).zip(text.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty())
+}
+
 /// The commit in a file, or the line that is none of its actions. Delta's protocol lets `commitInfo` be absent and hold
 /// anything, so what is not as usual in it is left out.
 fn parse(version: u64, written_ms: i64, text: &[u8]) -> std::result::Result<TableCommit, (usize, serde_json::Error)> {
@@ -130,11 +155,8 @@ fn parse(version: u64, written_ms: i64, text: &[u8]) -> std::result::Result<Tabl
         bytes_removed: Some(0),
         ..TableCommit::default()
     };
-    for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        let action: Action = serde_json::from_slice(line).map_err(|error| (number + 1, error))?;
+    for (number, line) in lines(text) {
+        let action: Action = serde_json::from_slice(line).map_err(|error| (number, error))?;
         if let Some(info) = action.commit_info {
             commit.take_info(&info);
         }

@@ -121,6 +121,9 @@ pub struct AppendTxn {
     /// What the table had from this application before, `None` for nothing. Anything else that is found there tells
     /// of a second writer with the same id.
     pub after: Option<i64>,
+    /// Whether one process alone may commit under this id, so that this very version with other files tells of a second
+    /// one too. Not so of an import: what another stored of the same content is as good.
+    pub exclusive: bool,
 }
 
 impl LakeTable {
@@ -279,7 +282,7 @@ impl LakeTable {
         let mut outcome = match self.recent(base).await {
             Ok(recent) => {
                 snapshot = recent;
-                self.append_unless_in(&snapshot, files, txns).await
+                self.append_unless_in(base, &snapshot, files, txns).await
             }
             Err(error) => Err(error),
         };
@@ -290,7 +293,7 @@ impl LakeTable {
             outcome = match self.refresh_or_reload(&snapshot).await {
                 Ok(newest) => {
                     snapshot = newest;
-                    self.append_unless_in(&snapshot, files, txns).await
+                    self.append_unless_in(base, &snapshot, files, txns).await
                 }
                 Err(error) => Err(error),
             };
@@ -315,15 +318,42 @@ impl LakeTable {
     /// have another's commits in it, which the commit would not run into.
     async fn append_unless_in(
         &self,
+        base: &TableSnapshot,
         snapshot: &TableSnapshot,
         files: &[DataFile],
         txns: &[AppendTxn],
     ) -> Result<TableSnapshot> {
         if self.is_committed(snapshot, txns).await? {
+            for txn in txns.iter().filter(|txn| txn.exclusive) {
+                self.refuse_others(base, snapshot, files, txn).await?;
+            }
             return Ok(snapshot.clone());
         }
         self.refuse_stale(files)?;
         self.commit_append(snapshot, files, txns).await
+    }
+
+    /// The sequence is in: so must these files be, by a commit since `base`, or it is another process's.
+    async fn refuse_others(
+        &self,
+        base: &TableSnapshot,
+        snapshot: &TableSnapshot,
+        files: &[DataFile],
+        txn: &AppendTxn,
+    ) -> Result<()> {
+        let is_own = |path: &str| files.iter().any(|file| file.path == path);
+        // Not live any more where a compaction was as quick.
+        if files.is_empty() || snapshot.files.iter().any(|file| is_own(&file.path)) {
+            return Ok(());
+        }
+        for version in base.version() + 1..=snapshot.version() {
+            // Of what has been cleaned up nobody can tell.
+            let Some(added) = self.added_by(version).await? else { return Ok(()) };
+            if added.iter().any(|path| is_own(path)) {
+                return Ok(());
+            }
+        }
+        Err(self.fenced(txn, Some(txn.version)))
     }
 
     /// Whether files have waited so long for their commit that vacuum may be about to take them.
@@ -347,14 +377,23 @@ impl LakeTable {
     ///
     /// # Errors
     /// `Unavailable` after the last try; `Damaged` where another process commits under the same id.
-    pub async fn give_up(&self, base: &TableSnapshot, txn: &AppendTxn) -> Result<(TableSnapshot, bool)> {
+    pub async fn give_up(
+        &self,
+        base: &TableSnapshot,
+        files: &[DataFile],
+        txn: &AppendTxn,
+    ) -> Result<(TableSnapshot, bool)> {
         let newest = self.refresh_or_reload(base).await?;
         if self.committed(&newest, &txn.app_id).await? == Some(txn.version) {
+            self.refuse_others(base, &newest, files, txn).await?;
             return Ok((newest, true));
         }
         let (snapshot, committed) = self.take_over(&newest, &txn.app_id).await?;
         if committed != Some(txn.version) && committed != txn.after {
             return Err(self.fenced(txn, committed));
+        }
+        if committed == Some(txn.version) {
+            self.refuse_others(base, &snapshot, files, txn).await?;
         }
         Ok((snapshot, committed == Some(txn.version)))
     }
@@ -410,9 +449,10 @@ impl LakeTable {
         Error::new(
             ErrorKind::Damaged,
             format!(
-                "table `{}`: `{}` should be at {:?} or {} and is at {found:?}: another process commits under the same \
-                 id; of a writer, stop it and give it a write-ahead log of its own; of an import, let it end and \
-                 import again",
+                "table `{}`: `{}` should be at {:?} or, with this process's files, at {} and is at {found:?}: another \
+                 process commits under the same id; of a server, its write-ahead log's folder was copied: stop the \
+                 one on the copy, and see `A copied write-ahead log` in docs/operations.md; of an import, let it end \
+                 and import again",
                 self.signal, txn.app_id, txn.after, txn.version
             ),
         )

@@ -5,12 +5,14 @@
 //! ```
 //! Guarantee: a writer that may commit rows has a card before it reads anything that it must obey, and until its last
 //! commit is done. One that was killed leaves its card; whoever has not been heard for [`SILENT_AFTER`] is taken for
-//! dead. Cards fence nothing: what keeps writers apart is the Delta log.
+//! dead. What keeps writers apart is the Delta log; a card tells a server sooner that another has begun under its id, on a
+//! copy of its write-ahead log: the one that began first stops.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
@@ -158,6 +160,8 @@ struct Shared {
     path: Path,
     /// Held while the card is put, so that an older one never follows a newer; `None` once it is taken away.
     card: Mutex<Option<WriterCard>>,
+    /// Set once another process was seen to put cards under this id.
+    is_taken: AtomicBool,
 }
 
 impl Registration {
@@ -167,7 +171,8 @@ impl Registration {
     /// `Unavailable` where it could not be put.
     pub async fn begin(root: &LakeRoot, id: &str, kind: WriterKind) -> Result<Self> {
         let store = root.table_store(FOLDER)?;
-        let now = Utc::now();
+        // As the card has it.
+        let now = Utc::now().trunc_subsecs(3);
         let card = WriterCard {
             writer: id.to_owned(),
             kind,
@@ -181,7 +186,8 @@ impl Registration {
             heartbeat: now,
         };
         let path = Path::from(format!("{id}.json"));
-        let shared = Arc::new(Shared { store, path, card: Mutex::new(Some(card)) });
+        let is_taken = AtomicBool::new(false);
+        let shared = Arc::new(Shared { store, path, card: Mutex::new(Some(card)), is_taken });
         shared.put().await?;
         if kind == WriterKind::Import {
             shared.clear_forgotten(root, now).await;
@@ -191,6 +197,15 @@ impl Registration {
         tokio::spawn(stopped.run_until_cancelled_owned(async move {
             loop {
                 tokio::time::sleep(HEARTBEAT).await;
+                if let Some(other) = renewed.other().await {
+                    renewed.is_taken.store(true, Ordering::Release);
+                    tracing::error!(
+                        other = other.describe(Utc::now()),
+                        "another process writes this lake under this server's id: its write-ahead log's folder was copied. This \
+                         one takes no more requests; see `A copied write-ahead log` in docs/operations.md"
+                    );
+                    return;
+                }
                 if let Err(error) = renewed.put().await {
                     tracing::warn!(%error, "this writer's card was not renewed; it is tried again");
                 }
@@ -221,6 +236,11 @@ impl Registration {
         if news.is_some() { self.shared.put().await } else { Ok(()) }
     }
 
+    /// Whether another process has begun under this id, so that this one must commit nothing more.
+    pub fn is_taken(&self) -> bool {
+        self.shared.is_taken.load(Ordering::Acquire)
+    }
+
     /// What it says now; `None` once it is taken away.
     pub async fn card(&self) -> Option<WriterCard> {
         self.shared.card.lock().await.clone()
@@ -230,7 +250,7 @@ impl Registration {
     pub async fn end(&self) {
         self.stop.cancel();
         let mut card = self.shared.card.lock().await;
-        if card.take().is_none() {
+        if card.take().is_none() || self.is_taken() {
             return;
         }
         for pause in PAUSES {
@@ -251,6 +271,17 @@ impl Drop for Registration {
 }
 
 impl Shared {
+    /// Whoever else has put a card under this id since this process did. What can't be read says nothing.
+    async fn other(&self) -> Option<Writer> {
+        let found = self.store.get(&self.path).await.ok()?;
+        let last_heard = found.meta.last_modified;
+        let card: WriterCard = serde_json::from_slice(&found.bytes().await.ok()?).ok()?;
+        let own = self.card.lock().await;
+        let own = own.as_ref()?;
+        let is_own = (card.started, card.pid, &card.host) == (own.started, own.pid, &own.host);
+        (!is_own).then_some(Writer { card, last_heard })
+    }
+
     async fn put(&self) -> Result<()> {
         let mut card = self.card.lock().await;
         let Some(card) = card.as_mut() else { return Ok(()) };

@@ -4,6 +4,7 @@
 
 pub mod certificates;
 pub mod clients;
+pub mod each_operation;
 pub mod fault_run;
 pub mod fault_store;
 pub mod jdbc;

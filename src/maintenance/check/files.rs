@@ -65,7 +65,7 @@ pub(super) async fn check(
     check.unlisted = stored.into_iter().map(|(path, bytes)| (format!("{}/{path}", expected.signal), bytes)).collect();
     check.unlisted.sort();
     check.findings.extend(check.unlisted.iter().map(|(path, bytes)| {
-        let meaning = format!("no commit names this file of {}", bytesize::ByteSize(*bytes));
+        let meaning = format!("the newest version does not have this file of {}", bytesize::ByteSize(*bytes));
         Finding::new(Code::FileUnlisted, path.clone(), meaning)
     }));
     Ok(check)

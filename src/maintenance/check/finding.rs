@@ -86,7 +86,7 @@ codes! {
     WalForeign "wal-foreign" Drift "name the lake and the write-ahead log that belong together";
     ConfigDiffers "config-differs" Drift "restart the server with this configuration, or mend this one";
     ServerElsewhere "server-elsewhere" Drift "name the server's lake and write-ahead log, or another server";
-    FileUnlisted "file-unlisted" Note "nothing has to be done: no reader sees it; a crash left it, or its commit is under way";
+    FileUnlisted "file-unlisted" Note "nothing has to be done: it was replaced, a named snapshot has it, a crash left it, or its commit is under way; `telestrata vacuum plan` says what goes when";
     PromotedPending "promoted-pending" Note "the next start of a server with this configuration adds it";
     PromotedUnconfigured "promoted-unconfigured" Note "nothing has to be done: the table keeps filling it";
     WalUnflushed "wal-unflushed" Note "start the server on this write-ahead log: it stores them";

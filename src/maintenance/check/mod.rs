@@ -10,7 +10,7 @@
 //! Guarantee: it may run beside servers, on their lake and on their WAL, and changes and locks nothing. What is committed
 //! or flushed meanwhile is no finding: the order of reading is such that everything only grows towards the later read.
 //!
-//! Cost: one listing a table, one or two reads of each live file (with `deep`, of its statistics' columns), the log's
+//! Cost: one listing a table, one or two reads of each live file (with `deep`, all of it), the log's
 //! commits since the last checkpoint, and the WAL once. A bounded number of reads is under way at a time.
 
 mod applications;

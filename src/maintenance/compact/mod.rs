@@ -190,7 +190,7 @@ impl Compactor {
     ///
     /// # Errors
     /// Where the table can't be opened. What fails of one date is in its report.
-    pub async fn run(&self, today: NaiveDate, mut done: impl FnMut(&DateReport)) -> Result<Vec<DateReport>> {
+    pub async fn run(&self, today: NaiveDate) -> Result<Vec<DateReport>> {
         let Some(mut snapshot) = self.rewriter.table.load().await? else { return Ok(Vec::new()) };
         let mut reports = Vec::new();
         let dates = if self.settings.renew {
@@ -201,7 +201,6 @@ impl Compactor {
         for date in dates {
             let report = self.compact_date(&mut snapshot, &date, today).await;
             if report.merges > 0 || report.overtaken > 0 || report.error.is_some() {
-                done(&report);
                 reports.push(report);
             }
         }

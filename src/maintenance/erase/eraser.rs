@@ -14,7 +14,7 @@ use super::scan::{EraseSieve, Found, Scanner, add_traces, count_rows};
 use super::target::{Target, Traces, has_traces};
 use crate::erasure::{ErasureLog, Installed};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lake::{LakeRoot, LakeTable, LiveFile, TableSnapshot, live_writers, safe_now};
+use crate::lake::{LakeRoot, LakeTable, LiveFile, NamedSnapshots, TableSnapshot, live_writers, safe_now};
 use crate::maintenance::hold::Holds;
 use crate::maintenance::{Commit, Desk, JobKind, LedgerEntry, Progress, Rewriter, Rewrote, Run, runs};
 use crate::model::promoted::Promoted;
@@ -107,7 +107,11 @@ impl Eraser {
             self.progress.phase(format!("{}: counting", work.table.signal()));
             for (file, found) in self.scanner(work).scan(files).await? {
                 match found {
-                    Ok(found) => work.plan_file(&file, &found.unwrap_or_default(), &self.settings.holds),
+                    Ok(found) => {
+                        let found = found.unwrap_or_default();
+                        work.plan_file(&file, &found, &self.settings.holds);
+                        work.counted.insert(file.path.clone(), found);
+                    }
                     Err(error) => work.fail(&file, &error),
                 }
             }
@@ -115,10 +119,12 @@ impl Eraser {
             work.report.hot_rows = found.erasable();
             work.hold(&found, &self.settings.holds);
         }
+        let snapshots = self.count_pinned(&mut works).await?;
         Ok(EraseReport {
             request: request.describe(),
             tables: reports(works, skipped),
             traces,
+            snapshots,
             ..EraseReport::default()
         })
     }
@@ -158,6 +164,7 @@ impl Eraser {
             proof = self.erase(&mut works, &entry).await?;
         }
         self.around.follow().await;
+        let snapshots = self.count_pinned(&mut works).await?;
         let mut aftermath = Aftermath::default();
         works.iter().for_each(|work| aftermath.add(&work.replaced));
         let done = Done {
@@ -167,6 +174,7 @@ impl Eraser {
             late_writers,
             by_server: self.around.writer().is_some(),
             proof: &proof.proof,
+            snapshots: &snapshots,
         };
         let remains = remains(&self.root, &self.settings, &done).await?;
         Ok(EraseReport {
@@ -177,6 +185,7 @@ impl Eraser {
             tables: reports(works, skipped),
             traces,
             proof: Some(proof.proof),
+            snapshots,
             remains,
         })
     }
@@ -333,6 +342,36 @@ impl Eraser {
         proof.matching += hot.erasable();
         proof.held += hot.held_rows();
         Ok(Proved { proof, hot })
+    }
+
+    /// Rows that match in what named snapshots pin, by snapshot. Their files that are not live any more are read too.
+    async fn count_pinned(&self, works: &mut [Work]) -> Result<BTreeMap<String, u64>> {
+        let snapshots = NamedSnapshots::new(&self.root)?.list().await?;
+        let mut rows = BTreeMap::new();
+        for work in works {
+            let signal = work.table.signal();
+            for snapshot in &snapshots {
+                let Some(version) = snapshot.tables.get(signal.table()) else { continue };
+                self.progress.phase(format!("{signal}: counting in the snapshot {}", snapshot.name));
+                let pinned = work.table.load_at(*version).await?;
+                let is_new = |file: &&Arc<LiveFile>| !work.counted.contains_key(&file.path);
+                let new: Vec<Arc<LiveFile>> = pinned.files().iter().filter(is_new).cloned().collect();
+                for (file, found) in self.scanner(work).scan(new).await? {
+                    match found {
+                        Ok(Some(found)) => _ = work.counted.insert(file.path.clone(), found),
+                        // The snapshot has just been dropped, or is damaged: nobody can read it there.
+                        Ok(None) => {}
+                        Err(error) => work.fail(&file, &error),
+                    }
+                }
+                let found = pinned.files().iter().filter_map(|file| work.counted.get(&file.path));
+                let matching: u64 = found.map(Found::erasable).sum();
+                if matching > 0 {
+                    *rows.entry(snapshot.name.clone()).or_default() += matching;
+                }
+            }
+        }
+        Ok(rows)
     }
 
     async fn erase_table(&self, work: &mut Work, entry: &LedgerEntry) -> Result<()> {

@@ -1,8 +1,10 @@
 //! What still has the value once the tables have it no more, and how long.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
 
@@ -10,7 +12,7 @@ use super::eraser::EraseSettings;
 use super::report::{EraseProof, Remainder};
 use super::request::{EraseRequest, EraseScope, EraseWhat};
 use crate::error::{Error, Result};
-use crate::lake::{LakeRoot, LiveFile, NamedSnapshot, NamedSnapshots, WriterKind, writers};
+use crate::lake::{LakeRoot, LiveFile, TableLog, WriterKind, writers};
 
 /// Of the files that an erasure replaced.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +59,8 @@ pub(super) struct Done<'a> {
     pub(super) late_writers: Vec<String>,
     pub(super) by_server: bool,
     pub(super) proof: &'a EraseProof,
+    /// Rows that match, by named snapshot.
+    pub(super) snapshots: &'a BTreeMap<String, u64>,
 }
 
 /// Every place that is known to have the value still, or to have none.
@@ -65,36 +69,61 @@ pub(super) struct Done<'a> {
 /// `Unavailable` where the lake does not answer.
 pub(super) async fn remains(root: &LakeRoot, settings: &EraseSettings, done: &Done<'_>) -> Result<Vec<Remainder>> {
     let now = Utc::now();
-    let mut remains = vec![replaced_files(settings, done, now), log_entries(settings, done, now)];
+    let mut remains = vec![replaced_files(root, settings, done, now).await?, log_entries(settings, done, now)];
     remains.extend(write_ahead_logs(root, done, now).await?);
-    remains.extend(named_snapshots(root, done).await?);
+    remains.extend(named_snapshots(done));
     remains.extend(versions(root, done).await?);
     remains.extend(done.late_writers.iter().map(|writer| other_writer(writer, done.standing)));
     remains.extend(arrivals(done));
     remains.push(Remainder {
         place: "copies".to_owned(),
         until: None,
-        detail: "exports, backups, snapshots of disks and what senders keep are not known here".to_owned(),
+        detail:
+            "exports, backups, snapshots of disks, what processes that were killed left in a temporary folder, and \
+                 what senders keep are not known here"
+                .to_owned(),
     });
     Ok(remains)
 }
 
-fn replaced_files(settings: &EraseSettings, done: &Done<'_>, now: DateTime<Utc>) -> Remainder {
+async fn replaced_files(
+    root: &LakeRoot,
+    settings: &EraseSettings,
+    done: &Done<'_>,
+    now: DateTime<Utc>,
+) -> Result<Remainder> {
     let Aftermath { files, bytes, .. } = done.aftermath;
-    let grace = humantime::format_duration(settings.grace);
-    let (until, detail) = if files == 0 {
-        (now, "no file was replaced by this run; those of earlier ones go as their reports say".to_owned())
+    let grace = TimeDelta::from_std(settings.grace).unwrap_or(TimeDelta::MAX);
+    let last = if files > 0 { Some(now) } else { last_removal(root, done.proof, now - grace).await? };
+    let (until, detail) = if let Some(last) = last {
+        let which = if files > 0 {
+            format!("{files} files ({}) were replaced", bytesize::ByteSize(bytes))
+        } else {
+            "this run replaced no file; those that earlier ones or other jobs replaced may have it, and".to_owned()
+        };
+        let kept = humantime::format_duration(settings.grace);
+        let then = "then `telestrata vacuum apply` deletes all but what named snapshots pin";
+        (last + grace, format!("{which} are kept for {kept}, {then}"))
     } else {
-        let until = now + TimeDelta::from_std(settings.grace).unwrap_or(TimeDelta::MAX);
-        let size = bytesize::ByteSize(bytes);
-        (
-            until,
-            format!(
-                "{files} replaced files ({size}) are kept for {grace}, then `telestrata vacuum apply` deletes them"
-            ),
-        )
+        (now, "no file was replaced lately; `telestrata vacuum plan` shows whether older ones are left".to_owned())
     };
-    Remainder { place: "replaced-files".to_owned(), until: Some(text(until)), detail }
+    Ok(Remainder { place: "replaced-files".to_owned(), until: Some(text(until)), detail })
+}
+
+/// When a commit last took files out of these tables, if that was since a time.
+async fn last_removal(root: &LakeRoot, proof: &EraseProof, since: DateTime<Utc>) -> Result<Option<DateTime<Utc>>> {
+    let mut last = None;
+    for (table, version) in &proof.versions {
+        let log = TableLog::new(root, table)?;
+        let mut commits = log.removes_below(*version);
+        while let Some(commit) = commits.try_next().await?.filter(|commit| commit.written >= since) {
+            if !commit.removed.is_empty() {
+                last = last.max(Some(commit.written));
+                break;
+            }
+        }
+    }
+    Ok(last)
 }
 
 fn log_entries(settings: &EraseSettings, done: &Done<'_>, now: DateTime<Utc>) -> Remainder {
@@ -135,23 +164,16 @@ async fn write_ahead_logs(root: &LakeRoot, done: &Done<'_>, now: DateTime<Utc>) 
     Ok(entries)
 }
 
-async fn named_snapshots(root: &LakeRoot, done: &Done<'_>) -> Result<Option<Remainder>> {
-    if done.aftermath.files == 0 {
-        return Ok(None);
-    }
-    let is_older = |pinned: &NamedSnapshot| {
-        done.proof.versions.iter().any(|(table, now)| pinned.tables.get(table).is_some_and(|pinned| pinned < now))
-    };
-    let pinned: Vec<String> =
-        NamedSnapshots::new(root)?.list().await?.into_iter().filter(is_older).map(|pinned| pinned.name).collect();
-    Ok((!pinned.is_empty()).then(|| Remainder {
+fn named_snapshots(done: &Done<'_>) -> Option<Remainder> {
+    let pinned: Vec<String> = done.snapshots.iter().map(|(name, rows)| format!("{name} ({rows} rows)")).collect();
+    (!pinned.is_empty()).then(|| Remainder {
         place: "named-snapshots".to_owned(),
         until: None,
         detail: format!(
-            "named snapshots from before keep their files: {}; `telestrata snapshot drop NAME` lets go of them",
+            "named snapshots have rows that match: {}; `telestrata snapshot drop NAME` lets go of them",
             pinned.join(", ")
         ),
-    }))
+    })
 }
 
 /// Whether the bucket keeps versions shows in the answer for the newest commit.

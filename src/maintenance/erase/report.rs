@@ -24,6 +24,9 @@ pub struct EraseReport {
     pub traces: Option<u64>,
     /// The last count, over all that is live and in memory; `None` for a plan.
     pub proof: Option<EraseProof>,
+    /// Rows that match in the versions that named snapshots pin, by snapshot: what anyone who opens one can read.
+    #[serde(default)]
+    pub snapshots: BTreeMap<String, u64>,
     /// What still has the value somewhere, and how long.
     pub remains: Vec<Remainder>,
 }

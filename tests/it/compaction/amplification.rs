@@ -35,7 +35,7 @@ fn from_env(name: &str, default: u64) -> u64 {
 async fn compact(root: &LakeRoot, today: NaiveDate) {
     for signal in Signal::ALL {
         let (table, entry) = (LakeTable::new(root, signal).unwrap(), LedgerEntry::new(JobKind::Compaction, "test"));
-        let reports = Compactor::new(table, SETTINGS, entry, Progress::default()).run(today, |_| {}).await.unwrap();
+        let reports = Compactor::new(table, SETTINGS, entry, Progress::default()).run(today).await.unwrap();
         assert!(reports.iter().all(|report| report.error.is_none()), "{reports:?}");
     }
 }

@@ -30,20 +30,6 @@ use crate::support::logs::numbered_logs;
 const FILES: u64 = 5;
 const PER_FILE: u64 = 40;
 
-/// Every fault that a store can have; an operation meets those that it can have.
-const FAULTS: [Fault; 10] = [
-    Fault::Failed,
-    Fault::DoneButFailed,
-    Fault::DoneButConflict,
-    Fault::DoneLater,
-    Fault::Conflict,
-    Fault::Cut,
-    Fault::CutSilently,
-    Fault::LastLineCut,
-    Fault::ListBroken,
-    Fault::Stalled,
-];
-
 const PLAN: Plan = Plan { longest: Duration::from_millis(20), ..Plan::QUIET };
 
 fn root(store: Arc<dyn ObjectStore>) -> LakeRoot {
@@ -74,7 +60,7 @@ async fn filled() -> Arc<InMemory> {
 async fn compact(root: &LakeRoot) -> Result<Vec<DateReport>> {
     let entry = LedgerEntry::new(JobKind::Compaction, "test");
     let compactor = Compactor::new(LakeTable::new(root, Signal::Logs)?, SETTINGS, entry, Progress::default());
-    compactor.run(NaiveDate::from_ymd_opt(2024, 1, 1).unwrap(), |_| {}).await
+    compactor.run(NaiveDate::from_ymd_opt(2024, 1, 1).unwrap()).await
 }
 
 async fn snapshot(base: &Arc<InMemory>, signal: Signal) -> TableSnapshot {
@@ -132,7 +118,7 @@ async fn each_fault_at_each_operation_leaves_the_state_before_or_after() {
     let by_turns = std::env::var("TELESTRATA_RACE_ROUNDS").is_err();
     let (mut dealt, mut merged, mut orphans) = (0, 0, 0);
     for (number, op) in (1..).zip(&operations) {
-        let possible: Vec<Fault> = FAULTS.into_iter().filter(|fault| op.can_have(*fault)).collect();
+        let possible: Vec<Fault> = Fault::ALL.into_iter().filter(|fault| op.can_have(*fault)).collect();
         let turn = possible[number as usize % possible.len()];
         for fault in possible.into_iter().filter(|fault| !by_turns || *fault == turn || *op == Op::ConditionalPut) {
             let base = Arc::new(base.fork());

@@ -16,12 +16,11 @@ use telestrata::maintenance::{
 };
 use telestrata::model::signal::Signal;
 use telestrata::query::RowFilters;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use url::Url;
 
 use super::telemetry::{log, logs};
 use super::{VALUE, erase, report, run};
+use crate::support::each_operation::{Case, at_each_operation};
 use crate::support::fault_store::{FaultStore, Plan};
 use crate::support::server::{Home, wait_for};
 
@@ -100,41 +99,30 @@ fn kept() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_dies_at_any_operation_is_done_by_the_next() {
+async fn each_operation_fails_or_is_the_last_and_the_next_does_the_rest() {
     let whole = Arc::new(InMemory::new());
     fill(&root(whole.clone())).await;
     let quiet = FaultStore::new(copy(&whole).await, Plan::QUIET, 1);
     let done = apply(root(Arc::new(quiet.clone()))).await.unwrap();
     assert_eq!((done.rows(), done.proof.unwrap().matching), (FILES * ROWS / 3, 0));
-    let operations = quiet.operations();
-    assert!(operations > 40, "{operations}");
-    // Every operation in a long run, some in a short one; many at once, since they mostly wait to try again.
-    let points = std::env::var("TELESTRATA_ERASE_ROUNDS").map_or(16, |_| operations);
-    let step = usize::try_from(operations.div_ceil(points)).unwrap();
-    let at_once = Arc::new(Semaphore::new(8));
-    let mut deaths = JoinSet::new();
-    for last in (0..operations).step_by(step) {
-        let (base, at_once) = (copy(&whole).await, Arc::clone(&at_once));
-        deaths.spawn(async move {
-            let _turn = at_once.acquire().await.unwrap();
-            dies_after(last, base).await;
-        });
-    }
-    while let Some(ended) = deaths.join_next().await {
-        ended.unwrap();
-    }
+    let operations = quiet.kinds();
+    assert!(operations.len() > 40, "{operations:?}");
+    // Every operation in a long run, some in a short one.
+    let points = std::env::var("TELESTRATA_ERASE_ROUNDS").map_or(12, |_| operations.len());
+    at_each_operation(&whole, &operations, points, is_done_by_the_next).await;
 }
 
-async fn dies_after(last: u64, base: Arc<dyn ObjectStore>) {
-    let faults = FaultStore::new(Arc::clone(&base), Plan::QUIET, 1);
-    faults.die_after(last);
-    let died = apply(root(Arc::new(faults))).await;
-    assert!(died.as_ref().map_or(true, EraseReport::is_partial), "died after {last}: {died:?}");
-    let left = rows(&root(Arc::clone(&base))).await;
-    assert!((kept()..=FILES * ROWS).contains(&left), "died after {last}: {left} rows");
-    let done = apply(root(Arc::clone(&base))).await.unwrap();
-    assert_eq!((done.is_partial(), done.proof.unwrap().matching), (false, 0), "died after {last}");
-    assert_eq!(rows(&root(base)).await, kept(), "died after {last}");
+async fn is_done_by_the_next(Case { store, base, name }: Case) {
+    let disturbed = apply(root(Arc::new(store.clone()))).await;
+    store.settle().await;
+    let left = rows(&root(base.clone())).await;
+    assert!((kept()..=FILES * ROWS).contains(&left), "{name}: {left} rows");
+    if disturbed.as_ref().is_ok_and(|report| !report.is_partial()) {
+        assert_eq!(left, kept(), "{name}: it said that all is gone: {disturbed:?}");
+    }
+    let done = apply(root(base.clone())).await.unwrap();
+    assert_eq!((done.is_partial(), done.proof.unwrap().matching), (false, 0), "{name}");
+    assert_eq!(rows(&root(base)).await, kept(), "{name}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 
 mod faults;
 mod places;
+mod races;
 mod telemetry;
 
 use std::collections::BTreeMap;

@@ -197,7 +197,7 @@ pub(super) async fn compact(root: &LakeRoot) {
     let settings = CompactionSettings::new(64 << 20, 64 << 20);
     let entry = LedgerEntry::new(JobKind::Compaction, "test");
     let compactor = Compactor::new(table, settings, entry, Progress::default());
-    compactor.run(Utc::now().date_naive(), |_| {}).await.unwrap();
+    compactor.run(Utc::now().date_naive()).await.unwrap();
 }
 
 /// A lake in a bucket, reached without the program.

@@ -1,14 +1,18 @@
 //! Retention: what is kept is what a naive reading of the rules says, whole traces, once, whoever else is at work.
 
+mod faults;
+mod foreign;
 mod world;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, NaiveTime, Utc};
 use serde_json::Value;
 use telestrata::config::{Config, Layers};
+use telestrata::lake::LakeRoot;
 use telestrata::maintenance::{JobKind, LedgerEntry, Progress, Retention, RetentionReport};
 use telestrata::model::signal::Signal;
 
@@ -68,10 +72,23 @@ fn job(home: &Home) -> Retention {
     let mut layers = Layers::load(Some(&home.path().join("telestrata.toml")), |_| None).unwrap();
     layers.set_flag("lake", Some(home.lake().to_str().unwrap()));
     let config = Config::from_layers(&layers).unwrap();
+    let root = config.lake.clone();
+    job_of(&config, root)
+}
+
+/// A configuration of these rules.
+fn config(rules: &str) -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telestrata.toml");
+    std::fs::write(&path, rules).unwrap();
+    Config::from_layers(&Layers::load(Some(&path), |_| None).unwrap()).unwrap()
+}
+
+fn job_of(config: &Config, root: LakeRoot) -> Retention {
     Retention {
-        root: config.lake,
-        rules: config.retention,
-        query: config.query,
+        root,
+        rules: Arc::clone(&config.retention),
+        query: config.query.clone(),
         target_bytes: config.compaction.target_bytes,
         memory: config.compaction.memory,
         entry: LedgerEntry::new(JobKind::Retention, "the test"),

@@ -113,7 +113,7 @@ impl Lake {
             let settings = CompactionSettings { target_bytes: TARGET_BYTES, ..self.config.compaction };
             let entry = LedgerEntry::new(JobKind::Compaction, WHO);
             let compactor = Compactor::new(table, settings, entry, Progress::default());
-            for report in compactor.run(self.date(today), |_| {}).await.unwrap() {
+            for report in compactor.run(self.date(today)).await.unwrap() {
                 assert!(report.error.is_none() && report.overtaken == 0, "{report:?}");
                 merges += report.merges;
             }

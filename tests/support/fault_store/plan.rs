@@ -57,6 +57,22 @@ pub enum Fault {
     Stalled,
 }
 
+impl Fault {
+    /// Every fault that a store can have; an operation meets those that it [can have](Op::can_have).
+    pub const ALL: [Self; 10] = [
+        Self::Failed,
+        Self::DoneButFailed,
+        Self::DoneButConflict,
+        Self::DoneLater,
+        Self::Conflict,
+        Self::Cut,
+        Self::CutSilently,
+        Self::LastLineCut,
+        Self::ListBroken,
+        Self::Stalled,
+    ];
+}
+
 /// How often each fault is dealt, of the operations that can have it: 0 for never, 1 for always.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
