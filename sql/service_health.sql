@@ -33,9 +33,9 @@
 -- second since the series' previous point, at most 10 minutes back, or since its start_time where it began anew; that
 -- belongs to the minute of the later point. Waiting and idle modes are left out. A utilization is a share of CPUs, so
 -- it needs the instance's jvm.cpu.count, dotnet.process.cpu.count or system.cpu.logical.count of that minute. Units
--- are read (`s`, `ms`, `{cpu}`, `m{cpu}`, `%`, `By`, `MiBy`, ...); a point in another unit is left out, and so is
--- container.cpu.utilization, which means percent to one receiver and CPUs to another. A container's or pod's metric
--- whose resource names no service is counted for `unknown_service`.
+-- are read (`s`, `ms`, `{cpu}`, `m{cpu}`, `%`, `By`, `MiBy`, ..., and OpenMetrics' words `seconds` and `bytes`); a point
+-- in another unit is left out, and so is container.cpu.utilization, which means percent to one receiver and CPUs to
+-- another. A container's or pod's metric whose resource names no service is counted for `unknown_service`.
 --
 -- Cost: bounded by `time`: a bound in the WHERE over the view bounds every table; metrics are read from 10 minutes
 -- before it, and four columns of spans an hour wider on both sides. A bound on `service_name` leaves out files of
@@ -79,6 +79,7 @@ points AS (
             WHEN '' THEN 1 WHEN '1' THEN 1 WHEN '%' THEN 0.01
             WHEN 's' THEN 1 WHEN 'ms' THEN 1e-3 WHEN 'us' THEN 1e-6 WHEN 'ns' THEN 1e-9
             WHEN '{cpu}' THEN 1 WHEN 'm{cpu}' THEN 1e-3 WHEN 'u{cpu}' THEN 1e-6 WHEN 'n{cpu}' THEN 1e-9
+            WHEN 'seconds' THEN 1 WHEN 'bytes' THEN 1
             WHEN 'By' THEN 1 WHEN 'kBy' THEN 1e3 WHEN 'MBy' THEN 1e6 WHEN 'GBy' THEN 1e9
             WHEN 'KiBy' THEN 1024 WHEN 'MiBy' THEN 1048576 WHEN 'GiBy' THEN 1073741824
         END AS value

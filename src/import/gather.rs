@@ -2,7 +2,8 @@
 //!
 //! Guarantee: the rows come in chunks of one date each, numbered from 1 in the order of the dates. Which rows are in
 //! which chunk follows from the file alone, not from this machine or its settings, so that an import that was killed
-//! goes on with the chunk after the last one that was committed.
+//! goes on with the chunk after the last one that was committed. What is on disk is bounded by the rows' own bytes,
+//! however dates are mixed in the file.
 //!
 //! ```text
 //! batches --> which chunk is each row's (date, part of the date) --> in memory
@@ -15,10 +16,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{interleave_record_batch, max, min};
-use arrow::datatypes::Date32Type;
+use arrow::datatypes::{DataType, Date32Type};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
@@ -99,17 +101,16 @@ impl GatheredTable {
         std::fs::create_dir_all(folder).map_err(failed)?;
         let held = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        let mut by_chunk: BTreeMap<ChunkKey, Vec<(usize, usize)>> = BTreeMap::new();
+        let mut by_chunk: BTreeMap<ChunkKey, Picked<'_>> = BTreeMap::new();
         for (index, (batch, parts)) in held.iter().enumerate() {
             for (row, date) in dates(batch)?.values().iter().enumerate() {
                 let part = parts.get(date).copied().unwrap_or_default();
-                by_chunk.entry((*date, part)).or_default().push((index, row));
+                by_chunk.entry((*date, part)).or_default().add(index, batch, row);
             }
         }
-        let sources: Vec<&RecordBatch> = held.iter().map(|(batch, _)| batch).collect();
-        for (key, rows) in by_chunk {
-            let gathered = interleave_record_batch(&sources, &rows).map_err(broken)?;
-            append(&folder.join(file_name(key)), &gathered)?;
+        for (key, picked) in by_chunk {
+            let gathered = interleave_record_batch(&picked.sources, &picked.rows).map_err(broken)?;
+            append(&folder.join(file_name(key)), &with_own_bytes(&gathered)?)?;
         }
         Ok(())
     }
@@ -119,6 +120,40 @@ impl GatheredTable {
         let keys = self.cursor.iter().flat_map(|(date, (last, _))| (0..=*last).map(|part| (*date, part)));
         keys.map(|key| SpilledChunk { path: folder.join(file_name(key)) }).collect()
     }
+}
+
+/// Rows of one chunk, and the batches that they are in.
+#[derive(Default)]
+struct Picked<'a> {
+    sources: Vec<&'a RecordBatch>,
+    /// The place of the last of them among all batches.
+    last: Option<usize>,
+    /// Places in `sources`, and rows there.
+    rows: Vec<(usize, usize)>,
+}
+
+impl<'a> Picked<'a> {
+    /// Takes a row of a batch; batches come in their order.
+    fn add(&mut self, index: usize, batch: &'a RecordBatch, row: usize) {
+        if self.last != Some(index) {
+            self.last = Some(index);
+            self.sources.push(batch);
+        }
+        self.rows.push((self.sources.len() - 1, row));
+    }
+}
+
+/// The same rows without the bytes of others: a view column that was picked from batches keeps every buffer of theirs,
+/// and Arrow IPC would write them all. Only columns are views, not what is nested in them (`model/schema.rs`).
+fn with_own_bytes(batch: &RecordBatch) -> Result<RecordBatch> {
+    let own = |column: &ArrayRef| -> ArrayRef {
+        match column.data_type() {
+            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
+            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            _ => Arc::clone(column),
+        }
+    };
+    RecordBatch::try_new(batch.schema(), batch.columns().iter().map(own).collect()).map_err(broken)
 }
 
 /// Bytes of a batch's values: what they are, not how much room was made for them, so that it follows from the rows.
@@ -200,8 +235,8 @@ fn broken(error: arrow::error::ArrowError) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use arrow::array::{Array, Date32Array, Int64Array};
-    use std::sync::Arc;
+    use arrow::array::{Array, Date32Array, Int64Array, StringViewArray};
+    use rand::{RngExt, SeedableRng, distr::Alphanumeric, rngs::StdRng};
 
     fn batch(dates: &[i32], first: i64) -> RecordBatch {
         let values = (first..).take(dates.len()).collect::<Vec<_>>();
@@ -248,5 +283,35 @@ mod tests {
         for spill_after in [&[][..], &[0], &[1, 2], &[0, 1, 2, 3]] {
             assert_eq!(chunks(spill_after), expected, "spilled after {spill_after:?}");
         }
+    }
+    /// Every request has a row of every date: the worst mixture there is.
+    #[test]
+    fn a_spilled_row_takes_its_own_bytes_along_and_no_others() {
+        const REQUESTS: usize = 40;
+        const DATES: i32 = 40;
+        const LENGTH: usize = 500;
+        let folder = tempfile::tempdir().unwrap();
+        let mut random = StdRng::seed_from_u64(1);
+        let mut table = GatheredTable::default();
+        for _ in 0..REQUESTS {
+            let bodies =
+                (0..DATES).map(|_| (0..LENGTH).map(|_| random.sample(Alphanumeric) as char).collect::<String>());
+            let bodies = StringViewArray::from_iter_values(bodies.collect::<Vec<_>>());
+            let dates = Date32Array::from_iter_values(0..DATES);
+            let columns = [(PARTITION, Arc::new(dates) as ArrayRef), ("body", Arc::new(bodies))];
+            table.add(RecordBatch::try_from_iter(columns).unwrap()).unwrap();
+        }
+        table.spill(folder.path()).unwrap();
+        let values = REQUESTS * DATES as usize * LENGTH;
+        let chunks = table.chunk_files(folder.path());
+        let spilled: u64 = chunks.iter().map(|chunk| chunk.path.metadata().unwrap().len()).sum();
+        assert!(spilled < 2 * values as u64, "{values} bytes of values, {spilled} bytes on disk");
+        let read: usize = chunks
+            .iter()
+            .flat_map(|chunk| chunk.read().unwrap())
+            .flat_map(|batch| batch.column(1).as_string_view().data_buffers().to_vec())
+            .map(|buffer| buffer.len())
+            .sum();
+        assert!((values..2 * values).contains(&read), "{values} bytes of values, {read} bytes read back");
     }
 }

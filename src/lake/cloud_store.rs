@@ -1,14 +1,14 @@
 //! S3, Google Cloud Storage and Azure Blob Storage: their clients, bounded, and their requests counted.
 //!
 //! Guarantees: a put in create mode is the provider's own conditional put, on which Delta commits rest; at most
-//! [`CloudAccess::max_requests`] requests are under way; a failing request is tried again for at most
-//! [`CloudAccess::retry_time`]; plaintext is spoken only to an endpoint that is written with `http://`.
+//! [`CloudAccess::max_requests`] requests are under way; a failing request is tried again for
+//! [`CloudAccess::retry_time`], and its error then says so; plaintext is spoken only to an endpoint that is written with `http://`.
 //! Credentials come from the provider's usual environment variables and are never logged.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,17 +20,25 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::path::Path;
 use object_store::{
-    ClientConfigKey, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT,
-    ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    RenameOptions, Result, RetryConfig, UploadPart, coalesce_ranges,
+    BackoffConfig, ClientConfigKey, CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, RenameOptions, Result, RetryConfig, UploadPart, coalesce_ranges,
 };
 use url::Url;
 
 use crate::error::Error;
 use crate::metrics::{StoreOperation, StoreRequests};
 
-/// Tries of one request after the first, within [`CloudAccess::retry_time`].
-const MAX_RETRIES: usize = 10;
+/// Tries of one request after the first: so many that the time ends them and never the count.
+const MAX_RETRIES: usize = 10_000;
+
+/// The longest pause between two tries, and the share of the retry time that it may take at most: by so much the last
+/// try may come late.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const PAUSE_SHARE: u32 = 4;
+
+/// What a pause may grow by: to between 100 ms and so many times the last one, at random. Of 2 it would hardly grow.
+const PAUSE_GROWTH: f64 = 5.;
 
 /// The environment's endpoints.
 const ENDPOINT_VARIABLES: [&str; 4] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_ENDPOINT"];
@@ -56,7 +64,7 @@ pub struct CloudAccess {
     pub virtual_hosts: bool,
     /// Requests under way at once.
     pub max_requests: usize,
-    /// How long a failing request is tried again.
+    /// How long a failing request is tried again: what the store or the network can't do now. A refusal is final.
     pub retry_time: Duration,
 }
 
@@ -93,11 +101,10 @@ pub(super) fn cloud_store(
         _ => return None,
     };
     let failed = |error| Error::config(format!("lake root `{url}`: no client can be made")).with_source(error);
-    Some(
-        client
-            .map_err(failed)
-            .map(|client| CloudStore { inner: Arc::new(LimitStore::new(client, access.max_requests)), requests }),
-    )
+    Some(client.map_err(failed).map(|client| {
+        let inner = Arc::new(LimitStore::new(client, access.max_requests));
+        CloudStore { inner, requests, retry_time: access.retry_time }
+    }))
 }
 
 fn s3(url: &Url, access: &CloudAccess) -> Result<Arc<dyn ObjectStore>> {
@@ -156,7 +163,9 @@ fn is_plaintext(endpoint: &Url) -> String {
 }
 
 fn retry(access: &CloudAccess) -> RetryConfig {
-    RetryConfig { max_retries: MAX_RETRIES, retry_timeout: access.retry_time, ..RetryConfig::default() }
+    let max_backoff = LONGEST_PAUSE.min(access.retry_time / PAUSE_SHARE);
+    let backoff = BackoffConfig { max_backoff, base: PAUSE_GROWTH, ..BackoffConfig::default() };
+    RetryConfig { backoff, max_retries: MAX_RETRIES, retry_timeout: access.retry_time }
 }
 
 /// A provider's client that counts its requests; a try that the client repeats by itself counts once.
@@ -164,9 +173,43 @@ fn retry(access: &CloudAccess) -> RetryConfig {
 pub(super) struct CloudStore {
     inner: Arc<LimitStore<Arc<dyn ObjectStore>>>,
     requests: StoreRequests,
+    retry_time: Duration,
+}
+
+/// What a request ended in that was tried again for as long as it may be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{source}; it was tried again for store.retry_time, {retry_time:?}: see whether the object store is up and can be \
+     reached from here, or raise store.retry_time"
+)]
+struct Outlasted {
+    retry_time: Duration,
+    source: object_store::Error,
+}
+
+/// Whether more tries of the same are in vain: the store refuses these credentials, or was asked for long enough.
+pub(super) fn is_final(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let refused = error.downcast_ref::<object_store::Error>().is_some_and(|error| {
+            matches!(error, object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. })
+        });
+        refused || error.is::<Outlasted>()
+    })
 }
 
 impl CloudStore {
+    /// A request's answer, with what to do where there was none.
+    async fn answer<T>(&self, request: impl Future<Output = Result<T>>) -> Result<T> {
+        let started = Instant::now();
+        request.await.map_err(|error| match error {
+            object_store::Error::Generic { store, .. } if started.elapsed() >= self.retry_time => {
+                let source = Box::new(Outlasted { retry_time: self.retry_time, source: error });
+                object_store::Error::Generic { store, source }
+            }
+            other => other,
+        })
+    }
+
     /// Counts the pages that so many objects came on.
     fn count_listing(requests: StoreRequests, listing: BoxStream<'static, Result<ObjectMeta>>) -> Listing {
         let mut seen = 0;
@@ -195,18 +238,18 @@ impl fmt::Display for CloudStore {
 impl ObjectStore for CloudStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.requests.count(StoreOperation::Put, payload.content_length() as u64);
-        self.inner.put_opts(location, payload, opts).await
+        self.answer(self.inner.put_opts(location, payload, opts)).await
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.requests.count(StoreOperation::Put, 0);
-        let inner = self.inner.put_multipart_opts(location, opts).await?;
+        let inner = self.answer(self.inner.put_multipart_opts(location, opts)).await?;
         Ok(Box::new(CountedUpload { inner, requests: self.requests.clone() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let operation = if options.head { StoreOperation::Head } else { StoreOperation::Get };
-        let result = self.inner.get_opts(location, options).await;
+        let result = self.answer(self.inner.get_opts(location, options)).await;
         let bytes = result.as_ref().map_or(0, |got| got.range.end - got.range.start);
         self.requests.count(operation, if operation == StoreOperation::Head { 0 } else { bytes });
         result
@@ -235,12 +278,12 @@ impl ObjectStore for CloudStore {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.requests.count(StoreOperation::List, 0);
-        self.inner.list_with_delimiter(prefix).await
+        self.answer(self.inner.list_with_delimiter(prefix)).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.requests.count(StoreOperation::Put, 0);
-        self.inner.copy_opts(from, to, options).await
+        self.answer(self.inner.copy_opts(from, to, options)).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {

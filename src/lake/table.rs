@@ -23,6 +23,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::table::state::DeltaTableState;
 use object_store::ObjectStore;
 
+use super::cloud_store::is_final;
 use super::delta_log::{
     CHECKPOINT_EVERY, checkpoint, compare_and_swap, create_table, has_log, has_version, is_commit, log_store,
 };
@@ -304,7 +305,7 @@ impl LakeTable {
     /// After the pause, where the store did not answer or another's commit came first; never after what is final.
     pub(super) async fn is_worth_another_try<T>(&self, outcome: &Result<T>, pause: u64) -> bool {
         match outcome {
-            Err(error) if error.kind() == ErrorKind::Unavailable => {
+            Err(error) if error.kind() == ErrorKind::Unavailable && !is_final(error) => {
                 // Usual where several servers write one table.
                 tracing::info!(table = %self.signal, %error, "another writer was first, or the store did not answer; the commit is tried again");
                 tokio::time::sleep(Duration::from_millis(pause)).await;

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::{Value, json};
+use telestrata::lake::{CloudAccess, DerivedFile, DerivedTable, LakeRoot};
+use telestrata::{ledger, maintenance, trace_index};
 
 use crate::support::logs::{numbered_logs, send_logs};
 use crate::support::python::python;
@@ -498,4 +500,34 @@ async fn what_is_not_there_is_not_sound() {
     fs::write(home.lake().join("logs/_delta_log/00000000000000000000.json"), b"half of a com").unwrap();
     let (code, found, report) = check(&home, &[]);
     assert!(code == 3 && found[0].1 == "table-unreadable" && found[0].2 == "logs", "{report:#}");
+}
+
+/// The tables that are made from the others: a file that is gone, then a log that can't be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn derived_tables_are_held_against_their_files() {
+    let home = lake().await;
+    let root = LakeRoot::parse(home.lake().to_str().unwrap(), &CloudAccess::default()).unwrap();
+    let specs = [ledger::TABLE, maintenance::DECISIONS, trace_index::TABLE];
+    for spec in specs {
+        let table = DerivedTable::new(&root, spec).unwrap();
+        let base = table.load_or_create().await.unwrap();
+        let path = format!("{}=x/gone.parquet", spec.partition);
+        let gone = DerivedFile { path, size: 1, partition: "x".to_owned(), stats: "{}".to_owned() };
+        table.commit(&base, &[gone], &[]).await.unwrap();
+    }
+    let damage = |code: &str, path: String| ("damage".to_owned(), code.to_owned(), path);
+    let (code, mut found, _) = check(&home, &[]);
+    found.sort();
+    let missing = |name: &str, partition: &str| damage("file-missing", format!("{name}/{partition}=x/gone.parquet"));
+    assert_eq!((code, found), (3, specs.map(|spec| missing(spec.name, spec.partition)).to_vec()));
+    let named = check(&home, &["--table", "logs"]).1;
+    assert!(named.is_empty(), "a table that was named is looked at alone: {named:?}");
+    for spec in specs {
+        for entry in fs::read_dir(home.lake().join(spec.name).join("_delta_log")).unwrap() {
+            fs::write(entry.unwrap().path(), "no commit").unwrap();
+        }
+    }
+    let (code, mut found, _) = check(&home, &[]);
+    found.sort();
+    assert_eq!((code, found), (3, specs.map(|spec| damage("table-unreadable", spec.name.to_owned())).to_vec()));
 }

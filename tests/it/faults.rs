@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use telestrata::import::{FileFormat, ImportSettings, Importer, Input};
 use telestrata::ingest::Store;
 use telestrata::model::promoted::{AttributeMap, Promoted, PromotedType, Source};
+use telestrata::model::signal::Signal;
 use telestrata::query::Pinned;
 use tokio::task::JoinSet;
 
@@ -30,14 +31,17 @@ const DRIZZLE: Plan = Plan {
     ..Plan::QUIET
 };
 
+/// What a test sends that is about one table.
+const LOGS: &[Signal] = &[Signal::Logs];
+
 /// A column that the first of two writers does not know.
 fn number_column() -> Promoted {
     let source = Source { map: AttributeMap::Record, key: "number".into() };
     Promoted { name: "number".into(), kind: PromotedType::Long, sources: vec![source] }
 }
 
-/// Sends requests while flushes and queries go on, until all are sent or the process is dead.
-async fn work(run: &Arc<Run>, faults: &FaultStore, store: &Arc<Store>, requests: u64) {
+/// Sends requests of these signals in turn while flushes and queries go on, until all are sent or the process is dead.
+async fn work(run: &Arc<Run>, faults: &FaultStore, store: &Arc<Store>, requests: usize, signals: &[Signal]) {
     let done = Arc::new(AtomicBool::new(false));
     let mine: Arc<Mutex<BTreeSet<u64>>> = Arc::default();
     let mut beside = JoinSet::new();
@@ -61,11 +65,12 @@ async fn work(run: &Arc<Run>, faults: &FaultStore, store: &Arc<Store>, requests:
             }
         }
     });
-    for _ in 0..requests {
+    for signal in signals.iter().cycle().take(requests) {
         if faults.is_dead() {
             break;
         }
-        let numbers = run.send(store).await.unwrap_or_else(|error| panic!("seed {}: refused: {error}", run.seed));
+        let sent = run.send_of(store, *signal).await;
+        let numbers = sent.unwrap_or_else(|error| panic!("seed {}: refused: {error}", run.seed));
         mine.lock().unwrap().extend(numbers);
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
@@ -108,7 +113,7 @@ async fn flushes_and_commits_in_a_storm_lose_and_double_nothing() {
     each_seed("flushes_and_commits_in_a_storm_lose_and_double_nothing", 5, async |run: Arc<Run>| {
         let faults = run.store(Plan::STORMY);
         let store = run.open(&faults, "wal", &[]).await;
-        work(&run, &faults, &store, 60).await;
+        work(&run, &faults, &store, 60, &Signal::ALL).await;
         run.finish(&[store]).await;
     })
     .await;
@@ -123,12 +128,12 @@ async fn a_process_that_dies_in_a_storm_loses_and_doubles_nothing() {
             let faults = run.store(Plan::READABLE);
             let store = run.open(&faults, "wal", &[]).await;
             faults.die_after(faults.operations() + random.random_range(1..120));
-            work(&run, &faults, &store, 40).await;
+            work(&run, &faults, &store, 40, &Signal::ALL).await;
             run.kill(&faults, store).await;
         }
         let faults = run.store(Plan::READABLE);
         let store = run.open(&faults, "wal", &[]).await;
-        work(&run, &faults, &store, 10).await;
+        work(&run, &faults, &store, 10, &Signal::ALL).await;
         run.finish(&[store]).await;
     })
     .await;
@@ -140,7 +145,7 @@ async fn two_that_make_the_tables_at_once_share_them() {
     each_seed("two_that_make_the_tables_at_once_share_them", 5, async |run: Arc<Run>| {
         let (here, there) = (run.store(Plan::STORMY), run.store(Plan::STORMY));
         let (left, right) = tokio::join!(run.open(&here, "wal-left", &[]), run.open(&there, "wal-right", &[]));
-        tokio::join!(work(&run, &here, &left, 30), work(&run, &there, &right, 30));
+        tokio::join!(work(&run, &here, &left, 30, &Signal::ALL), work(&run, &there, &right, 30, &Signal::ALL));
         run.finish(&[left, right]).await;
         for table in ["logs", "spans", "metrics"] {
             let actions = run.actions(table).await;
@@ -160,10 +165,10 @@ async fn a_new_column_and_appends_get_along() {
         let widen = async {
             tokio::time::sleep(Duration::from_millis(run.seed % 100)).await;
             let right = run.open(&there, "wal-right", &[number_column()]).await;
-            work(&run, &there, &right, 20).await;
+            work(&run, &there, &right, 20, LOGS).await;
             right
         };
-        let (right, ()) = tokio::join!(widen, work(&run, &here, &left, 40));
+        let (right, ()) = tokio::join!(widen, work(&run, &here, &left, 40, LOGS));
         run.finish(&[left, right]).await;
         let tables = run.cold().await;
         let actions = run.actions("logs").await;
@@ -190,7 +195,7 @@ async fn a_checkpoint_in_a_storm_is_whole_or_not_used() {
             let faults = run.store(Plan::READABLE);
             let store = run.open(&faults, "wal", &[]).await;
             for _ in 0..3 {
-                work(&run, &faults, &store, 5).await;
+                work(&run, &faults, &store, 5, LOGS).await;
                 drop(store.flush().await);
             }
             run.kill(&faults, store).await;
@@ -313,6 +318,46 @@ mod scripted {
         store.flush().await.unwrap();
         run.finish(&[store]).await;
         assert!(faults.script_is_done());
+    }
+
+    /// The log is let go of up to what every table has passed: one that can't commit keeps its records, and those
+    /// that the others have committed meanwhile are not replayed into them.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_table_that_can_not_commit_keeps_its_part_of_the_log() {
+        // More than a segment of them.
+        const REQUESTS: usize = 20;
+        /// As often as an append commits before it gives up.
+        const TRIES: usize = 9;
+        let run = Run::without_flushes(0);
+        let faults = run.store(Plan::QUIET);
+        let store = run.open(&faults, "wal", &[]).await;
+        let segments = || {
+            store.observe();
+            store.metrics().wal_segments.get()
+        };
+        for _ in 0..REQUESTS {
+            run.send(&store).await.unwrap();
+        }
+        let before = segments();
+        for signal in [Signal::Spans, Signal::Logs, Signal::Metrics].iter().cycle().take(3 * REQUESTS) {
+            run.send_of(&store, *signal).await.unwrap();
+        }
+        let all = segments();
+        assert!(before > 1 && all > before + 1, "{before}, then {all} segments");
+        for _ in 0..TRIES {
+            faults.script(Op::ConditionalPut, "spans/_delta_log/00000000000000000001.json", Fault::Failed);
+        }
+        store.flush().await.unwrap_err();
+        assert!(faults.script_is_done());
+        let files = store.pin().into_iter().map(|(signal, state)| (signal, state.snapshot.files().len() > 0));
+        assert_eq!(files.collect::<Vec<_>>(), [(Signal::Logs, true), (Signal::Spans, false), (Signal::Metrics, true)]);
+        let kept = segments();
+        assert!((all - before..all).contains(&kept), "{kept} of {all} segments, of which {before} are of logs alone");
+        run.kill(&faults, store).await;
+        let next = run.store(Plan::QUIET);
+        let store = run.open(&next, "wal", &[]).await;
+        assert!(run.look(&run.engine(&next), &store, &run.acknowledged()).await);
+        run.finish(&[store]).await;
     }
 
     /// A large file goes up in parts; an upload that fails is taken back, and leaves nothing that is billed.

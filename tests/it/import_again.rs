@@ -8,7 +8,7 @@ use telestrata::import::{FileFormat, ImportSettings, Importer, Input};
 use telestrata::lake::{CloudAccess, LakeRoot};
 
 use crate::support::logs::{numbered_logs, send_logs};
-use crate::support::server::{Home, wait_for};
+use crate::support::server::{Home, Server, telestrata, wait_for};
 
 const DAY: u64 = 1_700_000_000;
 
@@ -88,21 +88,13 @@ async fn a_server_takes_files_under_the_same_rules() {
     assert_eq!(import(&home, &["a.jsonl"])["already"], json!(["a.jsonl"]), "with the server and without");
 }
 
-/// Two years in one file, in an order that mixes them all, in little memory: few files a day. Killed again and again
-/// on the way, it goes on where it stopped, and ends with every row once.
-#[test]
-fn a_long_backfill_survives_being_killed() {
-    const DAYS: u64 = 730;
-    const REQUESTS: u64 = 200;
-    const ROWS: u64 = 100;
-    let home = Home::new("");
+/// Requests of so many logs of a KiB each, in an order that mixes all dates. `days` has no factor in common with 317.
+fn backfill(days: u64, requests: u64, rows: u64) -> String {
     let mut text = String::new();
-    for request in 0..REQUESTS {
-        let records: Vec<Value> = (0..ROWS)
-            .map(|row| {
-                let number = request * ROWS + row;
-                // 317 and 730 have no common factor: every request has rows of a hundred dates.
-                let time = DAY + (number * 317 % DAYS) * 86_400;
+    for request in 0..requests {
+        let records: Vec<Value> = (request * rows..(request + 1) * rows)
+            .map(|number| {
+                let time = DAY + (number * 317 % days) * 86_400;
                 json!({
                     "timeUnixNano": (time * 1_000_000_000 + number).to_string(),
                     "body": { "stringValue": format!("{number} {}", "filler ".repeat(150)) },
@@ -113,7 +105,18 @@ fn a_long_backfill_survives_being_killed() {
         let request = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": records }] }] });
         text.push_str(&format!("{request}\n"));
     }
-    std::fs::write(home.path().join("backfill.jsonl"), text).unwrap();
+    text
+}
+
+/// Two years in one file, in an order that mixes them all, in little memory: few files a day. Killed again and again
+/// on the way, it goes on where it stopped, and ends with every row once.
+#[test]
+fn a_long_backfill_survives_being_killed() {
+    const DAYS: u64 = 730;
+    const REQUESTS: u64 = 200;
+    const ROWS: u64 = 100;
+    let home = Home::new("");
+    std::fs::write(home.path().join("backfill.jsonl"), backfill(DAYS, REQUESTS, ROWS)).unwrap();
     let arguments = ["--memory-limit", "64MiB", "--json", "backfill.jsonl"];
     let spill = home.path().join("spill");
     let commits = || std::fs::read_dir(home.lake().join("logs/_delta_log")).map_or(0, Iterator::count);
@@ -148,6 +151,69 @@ fn a_long_backfill_survives_being_killed() {
     assert_eq!(import(&home, &["backfill.jsonl"])["already"], json!(["backfill.jsonl"]));
     let left: Vec<_> = std::fs::read_dir(&spill).unwrap().collect();
     assert!(left.is_empty(), "an import that ends takes its temporary folder along: {left:?}");
+}
+
+/// The same through a server: whichever of the two is killed on the way, the import that is made again ends with every
+/// row once.
+#[test]
+fn an_import_through_a_server_survives_either_being_killed() {
+    const DAYS: u64 = 300;
+    const REQUESTS: u64 = 200;
+    const ROWS: u64 = 100;
+    let total = i64::try_from(REQUESTS * ROWS).unwrap();
+    let home = Home::new("");
+    std::fs::write(home.path().join("backfill.jsonl"), backfill(DAYS, REQUESTS, ROWS)).unwrap();
+    // A killed server leaves its temporary files: here they go with the test.
+    let spill = home.path().join("spill");
+    std::fs::create_dir(&spill).unwrap();
+    let serve = || {
+        home.serve_with("127.0.0.1:0", |command| {
+            command.args(["--memory-limit", "64MiB"]).env("TMPDIR", &spill);
+        })
+    };
+    let connect = |server: &Server| {
+        let mut command = telestrata();
+        command.current_dir(home.path()).args(["import", "--connect", &server.http(), "--json", "backfill.jsonl"]);
+        command
+    };
+    // Not what is on its way to be one.
+    let is_commit = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|extension| extension == "json");
+    let commits = || {
+        let entries = std::fs::read_dir(home.lake().join("logs/_delta_log")).unwrap();
+        entries.filter(|entry| entry.as_ref().is_ok_and(is_commit)).count()
+    };
+    let begun = |server: &Server| {
+        let before = commits();
+        let mut client = connect(server).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_for("a commit of the import", || {
+            let ended = client.try_wait().unwrap();
+            assert!(ended.is_none(), "the import ended before anything was killed: {ended:?}");
+            (commits() > before).then_some(())
+        });
+        client
+    };
+    let mut server = serve();
+    for _ in 0..2 {
+        let client = begun(&server);
+        server.kill();
+        let told = client.wait_with_output().unwrap();
+        assert_eq!(told.status.code(), Some(1), "{told:?}");
+        assert!(String::from_utf8_lossy(&told.stderr).contains("import again"), "{told:?}");
+        let seen = number(&home, "select count(*) from logs");
+        assert!((1..total).contains(&seen), "killed on the way: {seen}");
+        server = serve();
+    }
+    let mut client = begun(&server);
+    client.kill().unwrap();
+    client.wait().unwrap();
+    // The server has the whole file, and may go on with it: the next import waits for its turn.
+    summary(&connect(&server).output().unwrap());
+    let counted = "select count(*) * 1000000 + count(distinct attributes['number']) from logs";
+    assert_eq!(number(&home, counted), total * 1_000_001);
+    assert_eq!(summary(&connect(&server).output().unwrap())["already"], json!(["backfill.jsonl"]));
+    server.terminate();
+    let tables: Value = serde_json::from_slice(&home.verb("tables").arg("--json").output().unwrap().stdout).unwrap();
+    assert_eq!(tables[0]["files"], json!(DAYS), "one file a day");
 }
 
 /// An import learns of another's commits while it writes something else: what the other has stored meanwhile is not

@@ -188,6 +188,24 @@ async fn send_metrics(server: &Server) {
             ],
         ),
         resource(&shop("i4"), "scopeMetrics", "metrics", &[counter("container.cpu.time", 2, &falls)]),
+        // As Prometheus' metrics come, with OpenMetrics' words for units: 10 s in 20 s.
+        resource(
+            &shop("i5"),
+            "scopeMetrics",
+            "metrics",
+            &[
+                with(
+                    counter(
+                        "process_cpu_seconds_total",
+                        2,
+                        &[since(-3600.0, point(240.0, 10.0, &[])), since(-3600.0, point(260.0, 20.0, &[]))],
+                    ),
+                    "unit",
+                    json!("seconds"),
+                ),
+                gauge("process_resident_memory_bytes", "bytes", &[point(250.0, 512.0, &[])]),
+            ],
+        ),
         // No service: what a kubelet says of pods.
         resource(
             &[("k8s.pod.name", "p1")],
@@ -219,6 +237,7 @@ const EXPECTED: &[Row] = &[
     ("shop", Some("web"), Some("prod"), 1, [0, 0, 0, 0], Some(0.5), None),
     ("shop", Some("web"), Some("prod"), 2, [65, 0, 0, 0], Some(0.375 * 8.0), Some(30.0)),
     ("shop", Some("web"), Some("prod"), 3, [0, 0, 1, 1], Some(4.0 / 10.0), None),
+    ("shop", Some("web"), Some("prod"), 4, [0, 0, 0, 0], Some(10.0 / 20.0), Some(512.0)),
     ("cron", Some("web"), None, 60, [1, 0, 0, 0], None, None),
 ];
 

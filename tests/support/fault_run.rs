@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::fault_store::{Fault, FaultStore, Op, Plan};
-use super::logs::numbered_logs;
+use super::logs::{numbered, numbered_logs};
 
 /// Records of a request.
 pub const PER_REQUEST: u64 = 10;
@@ -141,6 +141,8 @@ pub struct Run {
     stores: Mutex<Vec<FaultStore>>,
     next: AtomicU64,
     acknowledged: Mutex<BTreeSet<u64>>,
+    /// What the requests were of, by their first number; those that are not here were of logs.
+    signals: Mutex<BTreeMap<u64, Signal>>,
     looks: AtomicU64,
     failed_queries: AtomicU64,
 }
@@ -165,6 +167,7 @@ impl Run {
             stores: Mutex::default(),
             next: AtomicU64::new(0),
             acknowledged: Mutex::default(),
+            signals: Mutex::default(),
             looks: AtomicU64::new(0),
             failed_queries: AtomicU64::new(0),
         }
@@ -255,18 +258,26 @@ impl Run {
         engine(self.root(store))
     }
 
-    /// Sends the next request, and answers the numbers that are in it.
+    /// Sends the next request, which is of logs, and answers the numbers that are in it.
     pub async fn send(&self, store: &Store) -> Result<Range<u64>, Error> {
+        self.send_of(store, Signal::Logs).await
+    }
+
+    /// Sends the next request, of a signal, and answers the numbers that are in it.
+    pub async fn send_of(&self, store: &Store, signal: Signal) -> Result<Range<u64>, Error> {
         let first = self.next.fetch_add(PER_REQUEST, Ordering::Relaxed);
+        if signal != Signal::Logs {
+            self.signals.lock().unwrap().insert(first, signal);
+        }
         let numbers = first..first + PER_REQUEST;
         // Over three dates, so that a flush is of several files.
         let day = FIRST_DAY + (first / PER_REQUEST % 3) * SECONDS_A_DAY;
         let request = IngestRequest {
-            signal: Signal::Logs,
+            signal,
             encoding: Encoding::Json,
             source: "otlp/http",
             principal: None,
-            body: numbered_logs("faults", numbers.clone(), day).into(),
+            body: numbered(signal, "faults", numbers.clone(), day).into(),
         };
         let reply = store.ingest(request).await?;
         assert_eq!((reply.stored as u64, reply.repeat), (PER_REQUEST, false));
@@ -321,7 +332,7 @@ impl Run {
     /// Asks a server for every row: each that was acknowledged by it before is there, and none is there twice.
     /// A query may fail; a wrong answer may not be.
     pub async fn look(&self, engine: &QueryEngine, store: &Store, promised: &BTreeSet<u64>) -> bool {
-        match numbers(engine, Pinned(store.pin()), "select cast(attributes['number'] as bigint) from logs").await {
+        match numbers(engine, Pinned(store.pin()), &self.everything()).await {
             Ok(seen) => {
                 self.check(&seen, promised);
                 self.looks.fetch_add(1, Ordering::Relaxed);
@@ -335,7 +346,29 @@ impl Run {
         }
     }
 
+    /// Asks every table that was sent to for its rows: three times the number, and which of the tables it is.
+    fn everything(&self) -> String {
+        let mut sent: BTreeSet<usize> = self.signals.lock().unwrap().values().map(|signal| signal.index()).collect();
+        sent.insert(Signal::Logs.index());
+        let rows = |index: &usize| {
+            let table = Signal::ALL[*index].table();
+            format!("select cast(attributes['number'] as bigint) * 3 + {index} from {table}")
+        };
+        sent.iter().map(rows).collect::<Vec<_>>().join(" union all ")
+    }
+
     fn check(&self, seen: &[i64], promised: &BTreeSet<u64>) {
+        let signals = self.signals.lock().unwrap().clone();
+        let seen: Vec<i64> = seen
+            .iter()
+            .map(|row| {
+                let (number, index) = (row / 3, usize::try_from(row % 3).unwrap());
+                let first = number.unsigned_abs() / PER_REQUEST * PER_REQUEST;
+                let signal = signals.get(&first).copied().unwrap_or(Signal::Logs);
+                assert_eq!(signal.index(), index, "seed {}: {number} is in another table than its own", self.seed);
+                number
+            })
+            .collect();
         let mut distinct = BTreeSet::new();
         let doubled: Vec<_> = seen.iter().filter(|number| !distinct.insert(number.unsigned_abs())).collect();
         assert!(
@@ -378,11 +411,10 @@ impl Run {
             assert!(self.look(&engine(self.quiet_root()), store, &promised).await, "seed {}: no answer", self.seed);
         }
         let (root, tables) = (self.quiet_root(), self.cold().await);
-        for state in &tables {
-            self.check_files(&state.1).await;
+        for (signal, state) in &tables {
+            self.check_files(*signal, state).await;
         }
-        let query = "select cast(attributes['number'] as bigint) from logs";
-        let seen = numbers(&engine(root), Pinned(tables), query).await.unwrap();
+        let seen = numbers(&engine(root), Pinned(tables), &self.everything()).await.unwrap();
         self.check(&seen, &promised);
         for store in stores {
             store.close().await.unwrap();
@@ -399,9 +431,9 @@ impl Run {
         tables
     }
 
-    async fn check_files(&self, state: &TableState) {
+    async fn check_files(&self, signal: Signal, state: &TableState) {
         for file in state.snapshot.files().iter() {
-            let path = self.quiet_root().table_path("logs").unwrap();
+            let path = self.quiet_root().table_path(signal.table()).unwrap();
             let path = object_store::path::Path::from(format!("{path}/{}", file.path));
             let there = self.base.head(&path).await.unwrap();
             assert_eq!(there.size, file.size, "{path}");

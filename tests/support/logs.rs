@@ -1,6 +1,7 @@
-//! Small OTLP/JSON log requests whose records carry a number each, for tests that count.
+//! Small OTLP/JSON requests whose records carry a number each, for tests that count.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use telestrata::model::signal::Signal;
 
 /// A request with one log a number. Times are `first_second` plus the number in seconds.
 pub fn numbered_logs(service: &str, numbers: std::ops::Range<u64>, first_second: u64) -> String {
@@ -19,6 +20,34 @@ pub fn numbered_logs(service: &str, numbers: std::ops::Range<u64>, first_second:
         "scopeLogs": [{ "logRecords": records }],
     }] })
     .to_string()
+}
+
+/// The same of any signal: a record of its table a number.
+pub fn numbered(signal: Signal, service: &str, numbers: std::ops::Range<u64>, first_second: u64) -> String {
+    let nanos = |number: u64| ((first_second + number % 1000) * 1_000_000_000).to_string();
+    let attributes = |number: u64| json!([{ "key": "number", "value": { "intValue": number.to_string() } }]);
+    let resource = json!({ "attributes": [{ "key": "service.name", "value": { "stringValue": service } }] });
+    let request = match signal {
+        Signal::Logs => return numbered_logs(service, numbers, first_second),
+        Signal::Spans => {
+            let span = |number: u64| {
+                json!({
+                    "traceId": format!("{:032x}", number + 1), "spanId": format!("{:016x}", number + 1),
+                    "name": "work", "kind": 2, "attributes": attributes(number),
+                    "startTimeUnixNano": nanos(number), "endTimeUnixNano": nanos(number + 1),
+                })
+            };
+            let spans: Vec<Value> = numbers.map(span).collect();
+            json!({ "resourceSpans": [{ "resource": resource, "scopeSpans": [{ "spans": spans }] }] })
+        }
+        Signal::Metrics => {
+            let point = |number: u64| json!({ "timeUnixNano": nanos(number), "asDouble": 1.0, "attributes": attributes(number) });
+            let points: Vec<Value> = numbers.map(point).collect();
+            let metric = json!({ "name": "load", "gauge": { "dataPoints": points } });
+            json!({ "resourceMetrics": [{ "resource": resource, "scopeMetrics": [{ "metrics": [metric] }] }] })
+        }
+    };
+    request.to_string()
 }
 
 /// Sends a request; `Ok` where it was acknowledged.

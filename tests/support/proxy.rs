@@ -5,6 +5,7 @@
 //! sender --> proxy --> server        the reply is lost: the request arrives, the connection breaks instead of a reply
 //!        <-x
 //! sender --x proxy                   cut: connections are refused, as where no server listens
+//! sender --> proxy                   unavailable: the proxy answers HTTP/1 requests by itself, with 503
 //! ```
 
 use std::net::SocketAddr;
@@ -44,6 +45,8 @@ struct State {
     connections: AtomicU64,
     sent: AtomicU64,
     lost: AtomicU64,
+    unavailable: AtomicBool,
+    refused: AtomicU64,
 }
 
 fn bound(address: SocketAddr) -> TcpSocket {
@@ -98,6 +101,16 @@ impl Proxy {
         self.state.sent.load(Ordering::SeqCst)
     }
 
+    /// Whether new connections get 503 instead of the server. For requests without a body.
+    pub fn unavailable(&self, unavailable: bool) {
+        self.state.unavailable.store(unavailable, Ordering::SeqCst);
+    }
+
+    /// Requests that got 503.
+    pub fn refused(&self) -> u64 {
+        self.state.refused.load(Ordering::SeqCst)
+    }
+
     /// Replies that were lost.
     pub fn lost(&self) -> u64 {
         self.state.lost.load(Ordering::SeqCst)
@@ -126,6 +139,17 @@ async fn accept(listener: TcpListener, server: SocketAddr, state: Arc<State>) {
 async fn carry(mut sender: TcpStream, server: SocketAddr, state: Arc<State>) {
     let number = state.connections.fetch_add(1, Ordering::SeqCst);
     let losing = state.losing.load(Ordering::SeqCst) && number.is_multiple_of(2);
+    if state.unavailable.load(Ordering::SeqCst) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let Ok(1..) = sender.read_buf(&mut request).await else { return };
+        }
+        state.refused.fetch_add(1, Ordering::SeqCst);
+        let reply = b"HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        // A sender that has gone has seen enough.
+        let _ = sender.write_all(reply).await;
+        return;
+    }
     let Ok(mut server) = TcpStream::connect(server).await else { return };
     let mut first = vec![0; 64 * 1024];
     let Ok(read @ 1..) = sender.read(&mut first).await else { return };

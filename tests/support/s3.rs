@@ -51,13 +51,25 @@ impl S3 {
 
     /// What a process needs to reach it.
     pub fn env(&self) -> Vec<(String, String)> {
+        Self::env_at(&self.endpoint)
+    }
+
+    /// The same, by way of another address.
+    pub fn env_at(endpoint: &str) -> Vec<(String, String)> {
         let pairs = [
-            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_ENDPOINT_URL", endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "secret-of-the-test"),
             ("AWS_REGION", "us-east-1"),
         ];
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// From now on, nobody is let in: keys are held against users that moto has none of.
+    pub async fn refuse(&self) {
+        let answer =
+            reqwest::Client::new().post(format!("{}/moto-api/reset-auth", self.endpoint)).body("0").send().await;
+        assert!(answer.unwrap().status().is_success());
     }
 
     /// Every request so far, as `METHOD /path?query STATUS`, in order.

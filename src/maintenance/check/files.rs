@@ -14,7 +14,6 @@ use super::rows;
 use crate::error::{Error, Result};
 use crate::lake::{LiveFile, LiveFiles, StoreFile, store_failed};
 use crate::model::contract::PARTITION;
-use crate::model::signal::Signal;
 
 /// Stored Parquet files of a table, by path below its folder.
 pub(super) type Stored = HashMap<String, u64>;
@@ -29,14 +28,14 @@ pub(super) struct FileCheck {
 }
 
 /// Lists a table's data files.
-pub(super) async fn list(store: &Arc<dyn ObjectStore>, signal: Signal) -> Result<Stored> {
+pub(super) async fn list(store: &Arc<dyn ObjectStore>, table: &str) -> Result<Stored> {
     let objects = store.list(None).try_filter_map(async |object| {
         let path = object.location.to_string();
         let data = path.ends_with(".parquet") && !path.starts_with("_delta_log/");
         Ok(data.then_some((path, object.size)))
     });
     let listed = objects.try_collect().await;
-    listed.map_err(|error| Error::unavailable(format!("table `{signal}` can't be listed")).with_source(error))
+    listed.map_err(|error| Error::unavailable(format!("table `{table}` can't be listed")).with_source(error))
 }
 
 /// Holds live files against stored ones, and against their own footers. `stored` was listed before the snapshot was

@@ -6,6 +6,7 @@
 //!                +--> txns <--> the WAL's sequences           applications.rs, wal.rs
 //!                +--> schema <--> contract, configuration     table.rs
 //!                     configuration <--> a running server's   configuration.rs
+//! ledger, trace_decisions, trace_index: logs <--> stored files     derived.rs
 //! ```
 //! Guarantee: it may run beside servers, on their lake and on their WAL, and changes and locks nothing. What is committed
 //! or flushed meanwhile is no finding: the order of reading is such that everything only grows towards the later read.
@@ -15,6 +16,7 @@
 
 mod applications;
 mod configuration;
+mod derived;
 mod files;
 mod finding;
 mod footer;
@@ -41,7 +43,7 @@ const READS_AT_ONCE: usize = 16;
 /// What to check.
 #[derive(Debug, Clone)]
 pub struct Check {
-    /// Which tables.
+    /// Which signals' tables; of all of them, also the tables that are made from them.
     pub tables: Vec<Signal>,
     /// Whether to read the columns that have statistics, too.
     pub deep: bool,
@@ -114,6 +116,11 @@ pub async fn check(root: &LakeRoot, what: &Check) -> Result<CheckReport> {
             ErrorKind::NotFound,
             format!("there is nothing to check at {}; name a lake with --lake", root.display()),
         ));
+    }
+    if Signal::ALL.iter().all(|signal| what.tables.contains(signal)) {
+        for (spec, worth) in derived::TABLES {
+            report.extend(derived::check(root, spec, worth).await?);
+        }
     }
     let now = chrono::Utc::now();
     let (live, silent): (Vec<_>, Vec<_>) = writers(root).await?.into_iter().partition(|writer| writer.is_live(now));

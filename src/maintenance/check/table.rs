@@ -20,7 +20,7 @@ pub(super) async fn check(
     what: &Check,
 ) -> Result<(Option<TableReport>, Vec<Finding>)> {
     let table = LakeTable::new(root, signal)?;
-    let stored = files::list(table.store(), signal).await?;
+    let stored = files::list(table.store(), signal.table()).await?;
     let state = match table.log_state().await {
         Ok(Some(state)) => state,
         Ok(None) => {

@@ -2,7 +2,7 @@
 and FLIGHT is the address of the Arrow Flight SQL door of its server.
 
 The blocks of a section are one program, each section in a process of its own, in FOLDER. The store that the page
-has at `http://localhost:9000` is played by moto, with the lake's files in a bucket `telemetry`; `<this folder>`, as
+has at `http://localhost:9000`, or `localhost:9000`, is played by moto, with the lake's files in a bucket `telemetry`; `<this folder>`, as
 a lake's README has it, is the lake. Printed is, as one JSON object, what each section's blocks left in the variables
 `CHECKED`; a dict becomes a list of pairs.
 """
@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 
 CHECKED = ["count", "last", "by_tier", "by_event"]
 ENDPOINT = "http://localhost:9000"
+ADDRESS = "localhost:9000"
 README_FOLDER = "<this folder>"
 FLIGHT = "127.0.0.1:8711"
 
@@ -81,7 +82,8 @@ def main():
     server, endpoint = bucket(folder / "telemetry")
     programs = {}
     for section, line, code in blocks(page.read_text()):
-        code = code.replace(ENDPOINT, endpoint).replace(README_FOLDER, "./telemetry").replace(FLIGHT, sys.argv[3])
+        code = code.replace(ENDPOINT, endpoint).replace(ADDRESS, endpoint.removeprefix("http://"))
+        code = code.replace(README_FOLDER, "./telemetry").replace(FLIGHT, sys.argv[3])
         programs[section] = programs.get(section, "") + f"\n# {page.name}, line {line}\n{code}\n"
     print(json.dumps(run(programs, folder)))
     server.stop()
