@@ -66,7 +66,7 @@ async fn lake(folder: &std::path::Path) -> (LakeRoot, Pinned) {
         let table = LakeTable::new(&root, signal).unwrap();
         let snapshot = table.load_or_create(&default_promoted()).await.unwrap();
         let files = write_sorted(table.store(), signal, snapshot.promoted(), batches).await.unwrap();
-        let txn = AppendTxn { app_id: "bench".to_owned(), version: 1, after: None };
+        let txn = AppendTxn { app_id: "bench".to_owned(), version: 1, after: None, exclusive: true };
         let snapshot = table.append(&snapshot, &files, &[txn]).await.unwrap();
         pinned.push((signal, Arc::new(TableState { snapshot, committed: WalSeq(0), hot: Vec::new() })));
     }

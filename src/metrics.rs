@@ -245,6 +245,10 @@ impl Metrics {
         registry.register_with_unit("commit", "time of a Delta commit", Unit::Seconds, self.commit_seconds.clone());
         registry.register("flushed_rows", "rows flushed", self.flushed_rows.clone());
         registry.register_with_unit("flushed", "Parquet written by flushes", Unit::Bytes, self.flushed_bytes.clone());
+        // There before the first one, so that an alert on its increase sees that one too.
+        for signal in Signal::ALL {
+            let _ = self.failed_flushes.get_or_create(&signal.into());
+        }
         registry.register("failed_flushes", "flushes that failed and are tried again", self.failed_flushes.clone());
         registry.register("indexed_files", "data files put into the trace index", self.indexed_files.clone());
         registry.register(

@@ -113,7 +113,7 @@ impl Common {
             entry: LedgerEntry::new(JobKind::Retention, user_name()),
             progress: progress.clone(),
         };
-        watched(&progress, run(job, &tables)).await
+        watched(&progress, Box::pin(run(job, &tables))).await
     }
 
     fn tell(&self, report: &RetentionReport) -> Result<()> {

@@ -203,9 +203,15 @@ impl Flusher {
         let after = (work.after > WalSeq(0)).then(|| txn_version(work.after));
         let txn = AppendTxn { app_id: self.app_id.clone(), version: txn_version(work.last), after, exclusive: true };
         let started = Instant::now();
+        // Whoever asked for the flush: what another tries will not be better.
+        let breaks = |error: &Error| {
+            if error.kind() == ErrorKind::Damaged {
+                self.broken.store(true, Ordering::Release);
+            }
+        };
         let lake = self.table.lake();
         let snapshot = if lake.is_stale(&work.files) {
-            let (snapshot, is_in) = lake.give_up(&work.base, &work.files, &txn).await?;
+            let (snapshot, is_in) = lake.give_up(&work.base, &work.files, &txn).await.inspect_err(breaks)?;
             if !is_in {
                 tracing::warn!(table = %lake.signal(), "files waited too long for their commit; their rows are written anew");
                 for file in &work.files {
@@ -217,7 +223,7 @@ impl Flusher {
             }
             snapshot
         } else {
-            lake.append(&work.base, &work.files, &[txn]).await?
+            lake.append(&work.base, &work.files, &[txn]).await.inspect_err(breaks)?
         };
         self.table.install(snapshot, work.last);
         let labels = self.table.lake().signal().into();
@@ -270,9 +276,6 @@ impl Flusher {
     fn failed(&self, error: &Error) {
         let signal = self.table.lake().signal();
         self.metrics.failed_flushes.get_or_create(&signal.into()).inc();
-        if error.kind() == ErrorKind::Damaged {
-            self.broken.store(true, Ordering::Release);
-        }
         tracing::error!(
             table = %signal, %error, "a flush failed; its rows are safe in the write-ahead log and it is tried again"
         );

@@ -307,7 +307,7 @@ impl LakeTable {
         match outcome {
             Err(error) if error.kind() == ErrorKind::Unavailable && !is_final(error) => {
                 // Usual where several servers write one table.
-                tracing::info!(table = %self.signal, %error, "a commit did not go through; reloading");
+                tracing::info!(table = %self.signal, %error, "another writer was first, or the store did not answer; the commit is tried again");
                 tokio::time::sleep(Duration::from_millis(pause)).await;
                 true
             }

@@ -338,8 +338,13 @@ mod tests {
         assert_eq!(said, [("a", 0), ("b", 7)]);
         assert!(live[1].describe(Utc::now()).contains("http://127.0.0.1:8710"), "{live:?}");
         assert!(!live[1].is_live(Utc::now() + SILENT_AFTER));
+        // One that begins under the same id is seen by the one before, and not the other way round.
+        let second = Registration::begin(&root, "b", WriterKind::Server).await.unwrap();
+        let other = server.shared.other().await.unwrap();
+        assert_eq!(other.card.started, second.card().await.unwrap().started);
+        assert_eq!(second.shared.other().await, None);
         import.end().await;
-        drop(server);
+        drop((server, second));
         let left: Vec<_> = writers(&root).await.unwrap().into_iter().map(|writer| writer.card.writer).collect();
         assert_eq!(left, ["b"], "one that was dropped was killed, for all that others know");
     }

@@ -167,3 +167,43 @@ async fn a_flush_that_fails_loses_nothing_and_is_made_up_for() {
     let check: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
     assert_eq!(check["unlisted"], serde_json::json!([]), "the failed flush left nothing behind");
 }
+
+/// Two servers of one lake, one on a copy of the other's log folder, have one id, and count alike. Neither takes the
+/// other's rows for its own: the second to commit stops taking requests, and its rows are in its log still.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_log_loses_nothing_in_silence() {
+    let config = "[flush]\nage = \"1h\"\n";
+    let home = Home::new(config);
+    let client = reqwest::Client::new();
+    let server = home.serve();
+    send_logs(&client, &server.otlp_http(), numbered_logs("copied", 0..10, DAY)).await.unwrap();
+    server.flush().await;
+    server.terminate();
+    let clone = Home::with_lake_at(config, home.lake().to_str().unwrap(), &[]);
+    std::fs::create_dir_all(clone.wal()).unwrap();
+    for entry in std::fs::read_dir(home.wal()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, clone.wal().join(path.file_name().unwrap())).unwrap();
+    }
+
+    let (server, second) = (home.serve(), clone.serve());
+    send_logs(&client, &server.otlp_http(), numbered_logs("copied", 10..20, DAY)).await.unwrap();
+    send_logs(&client, &second.otlp_http(), numbered_logs("copied", 20..30, DAY)).await.unwrap();
+    server.flush().await;
+    let refused = client.post(format!("{}/v1/flush", second.http())).send().await.unwrap();
+    let (status, text) = (refused.status(), refused.text().await.unwrap());
+    assert!(!status.is_success() && text.contains("another process commits under the same id"), "{status}: {text}");
+    let ready = reqwest::get(format!("{}/readyz", second.http())).await.unwrap();
+    assert_eq!(ready.status(), 503);
+    assert_eq!(second.number("select count(*) from logs").await, 20, "its own rows, and those of the first flush");
+    second.kill();
+    assert_eq!(server.number("select count(distinct attributes['number']) from logs").await, 20);
+
+    // As docs/operations.md has it: its log on a lake of its own gives its rows back.
+    let aside = Home::with_lake_at(config, clone.lake().to_str().unwrap(), &[]);
+    std::fs::remove_dir_all(aside.wal()).ok();
+    std::fs::rename(clone.wal(), aside.wal()).unwrap();
+    let rescued = aside.serve();
+    let query = "select count(*) from logs where cast(attributes['number'] as int) >= 20";
+    assert_eq!(rescued.number(query).await, 10);
+}

@@ -349,7 +349,7 @@ mod scripted {
         }
         store.flush().await.unwrap_err();
         assert!(faults.script_is_done());
-        let files = store.pin().into_iter().map(|(signal, state)| (signal, state.snapshot.files().len() > 0));
+        let files = store.pin().into_iter().map(|(signal, state)| (signal, !state.snapshot.files().is_empty()));
         assert_eq!(files.collect::<Vec<_>>(), [(Signal::Logs, true), (Signal::Spans, false), (Signal::Metrics, true)]);
         let kept = segments();
         assert!((all - before..all).contains(&kept), "{kept} of {all} segments, of which {before} are of logs alone");

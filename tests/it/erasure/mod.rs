@@ -473,3 +473,37 @@ async fn a_missing_file_is_told_and_the_others_are_done() {
     assert!(applied["tables"][0]["errors"].to_string().contains(name), "{applied}");
     assert_eq!(rows_of(&applied)["logs"].0, 1, "the other file's row: {applied}");
 }
+
+/// What a named snapshot has of it is told by every report, until the snapshot is dropped; and an erasure made again still
+/// says how long the files stay that the first one replaced.
+#[tokio::test(flavor = "multi_thread")]
+async fn named_snapshots_are_told_as_long_as_they_have_it() {
+    let home = Home::new(HOURLY);
+    let server = home.serve();
+    send_everywhere(&server, 0).await;
+    server.flush().await;
+    let snapshot = |verb: &str| {
+        let mut command = crate::support::server::telestrata();
+        command.args(["snapshot", verb, "before", "--lake"]).arg(home.lake());
+        assert_eq!(run(&mut command).0, 0);
+    };
+    snapshot("create");
+    let attribute = format!("user.id={VALUE}");
+    let all = json!({ "before": 8 });
+    let asked = |step| report(erase(&home, step, Some(&server)).args(["--attribute", &attribute]));
+    assert_eq!(asked("plan")["snapshots"], all);
+    for applied in [asked("apply"), asked("apply")] {
+        assert_eq!(applied["snapshots"], all, "{applied:#}");
+        let remains = remains(&applied);
+        assert!(remains["named-snapshots"]["detail"].as_str().unwrap().contains("before (8 rows)"), "{applied:#}");
+        assert_eq!(applied["proof"]["matching"], 0);
+        let until: chrono::DateTime<chrono::Utc> =
+            remains["replaced-files"]["until"].as_str().unwrap().parse().unwrap();
+        assert!(until > chrono::Utc::now() + chrono::TimeDelta::hours(23), "{applied:#}");
+    }
+    let plan = asked("plan");
+    assert_eq!((rows_of(&plan), &plan["snapshots"]), (rows((0, 0), (0, 0), (0, 0)), &all), "{plan:#}");
+    snapshot("drop");
+    assert_eq!(asked("plan")["snapshots"], json!({}));
+    assert!(!remains(&asked("apply")).contains_key("named-snapshots"));
+}

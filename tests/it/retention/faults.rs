@@ -66,7 +66,8 @@ async fn kept(base: &Arc<InMemory>, case: &str) -> Kept {
 }
 
 async fn apply(config: &Config, root: LakeRoot) -> Result<RetentionReport> {
-    job_of(config, root).apply(&Signal::ALL, at(TODAY)).await
+    let job = job_of(config, root);
+    Box::pin(job.apply(&Signal::ALL, at(TODAY))).await
 }
 
 /// Files in the store below a table's folder, but its log's.

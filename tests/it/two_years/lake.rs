@@ -190,11 +190,12 @@ impl Lake {
                 assert_eq!(there.len() as u64, files, "after a vacuum: {report:?} {there:?}");
             }
         }
+        // The contract: nobody goes without a look at the log for as long as commits are kept, which here is no time at all.
+        // After it, what a server looks for to see that there is more would be gone.
+        self.store.follow().await;
         for table in TABLES {
             keep_log(root, table, Duration::ZERO, Utc::now(), Intent::Apply).await.unwrap();
         }
-        // The contract: nobody goes without a look at the log for as long as commits are kept, which here is no time at all.
-        self.store.follow().await;
     }
 
     /// A flush that died before its commit: a file that no log names.

@@ -1,9 +1,11 @@
 //! Questions whose answers no job may change: over dates that rules leave alone, over what they keep for sure, and
 //! over nobody who is erased.
 
+use std::collections::BTreeMap;
+
 use arrow::array::AsArray;
-use arrow::datatypes::{Float64Type, Int64Type};
-use telestrata::model::signal::Signal;
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Int64Type};
 
 use super::lake::Lake;
 use super::world::ACCOUNTS;
@@ -63,12 +65,19 @@ pub async fn estimates(lake: &Lake, first: u64, last: u64) -> (f64, f64) {
     (number(0), number(1))
 }
 
-/// Rows that a job took away from a table, as its commits and the ledger tell.
-pub async fn removed(lake: &Lake, job: &str, table: Signal) -> u64 {
-    let query = format!(
-        "SELECT coalesce(sum(CAST(operation_metrics ->> 'numRemovedRows' AS BIGINT)), 0) FROM system.history
-         WHERE job = '{job}' AND table_name = '{}'",
-        table.table(),
-    );
-    lake.rows(&query).await[0].column(0).as_primitive::<Int64Type>().value(0).unsigned_abs()
+/// Rows that jobs took away, by job and table, as commits and the ledger tell.
+pub async fn removed(lake: &Lake) -> BTreeMap<(String, String), u64> {
+    let query =
+        "SELECT job, table_name, sum(CAST(operation_metrics ->> 'numRemovedRows' AS BIGINT)) FROM system.history
+                 WHERE job IN ('retention', 'erasure') GROUP BY job, table_name";
+    let mut removed = BTreeMap::new();
+    for batch in lake.rows(query).await {
+        let texts = |column: usize| cast(batch.column(column), &DataType::Utf8).unwrap();
+        let (jobs, tables) = (texts(0), texts(1));
+        let (jobs, tables) = (jobs.as_string::<i32>(), tables.as_string::<i32>());
+        for (row, rows) in batch.column(2).as_primitive::<Int64Type>().values().iter().enumerate() {
+            removed.insert((jobs.value(row).to_owned(), tables.value(row).to_owned()), rows.unsigned_abs());
+        }
+    }
+    removed
 }
