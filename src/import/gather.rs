@@ -18,9 +18,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray, GenericByteViewArray, RecordBatch};
 use arrow::compute::{interleave_record_batch, max, min};
-use arrow::datatypes::{DataType, Date32Type};
+use arrow::datatypes::{ByteViewType, DataType, Date32Type};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
@@ -143,17 +143,23 @@ impl<'a> Picked<'a> {
     }
 }
 
-/// The same rows without the bytes of others: a view column that was picked from batches keeps every buffer of theirs,
-/// and Arrow IPC would write them all. Only columns are views, not what is nested in them (`model/schema.rs`).
+/// The same rows without the bytes of others: a view column that was picked from batches keeps their whole buffers, and
+/// Arrow IPC would write them all. Only columns are views, not what is nested in them (`model/schema.rs`).
 fn with_own_bytes(batch: &RecordBatch) -> Result<RecordBatch> {
     let own = |column: &ArrayRef| -> ArrayRef {
         match column.data_type() {
-            DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-            DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
+            DataType::Utf8View => Arc::new(compact(column.as_string_view())),
+            DataType::BinaryView => Arc::new(compact(column.as_binary_view())),
             _ => Arc::clone(column),
         }
     };
     RecordBatch::try_new(batch.schema(), batch.columns().iter().map(own).collect()).map_err(broken)
+}
+
+/// Each value by itself, unless its buffers are smaller: a value that many rows share is in them once.
+fn compact<T: ByteViewType>(column: &GenericByteViewArray<T>) -> GenericByteViewArray<T> {
+    let held: usize = column.data_buffers().iter().map(|buffer| buffer.len()).sum();
+    if held > column.total_buffer_bytes_used() { column.gc() } else { column.clone() }
 }
 
 /// Bytes of a batch's values: what they are, not how much room was made for them, so that it follows from the rows.
