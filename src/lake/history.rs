@@ -78,13 +78,13 @@ impl LakeTable {
 
     fn no_commit(&self, version: u64, (line, error): (usize, serde_json::Error)) -> Error {
         let table = self.signal();
-        let what = format!("line {line} of commit {version} of table `{table}` is no action of a commit");
+        let what = format!("line {line} of {} of table `{table}` is no action of a commit", commit_path(version));
         Error::new(ErrorKind::Damaged, what).with_source(error)
     }
 
     /// A commit's file, and when it was written.
     async fn commit_text(&self, version: u64) -> Result<Option<(i64, Bytes)>> {
-        let path = Path::from(format!("_delta_log/{version:020}.json"));
+        let path = commit_path(version);
         let unavailable = |error: object_store::Error| {
             Error::unavailable(format!("commit {version} of table `{}` can't be read", self.signal()))
                 .with_source(error)
@@ -138,6 +138,10 @@ struct Txn {
 #[serde(rename_all = "camelCase")]
 struct Rows {
     num_records: Option<u64>,
+}
+
+fn commit_path(version: u64) -> Path {
+    Path::from(format!("_delta_log/{version:020}.json"))
 }
 
 /// The lines that are not empty, by number.

@@ -25,11 +25,14 @@ FLIGHT = "127.0.0.1:8711"
 # What a section's process does after its blocks.
 REPORT = f"""
 import json as _json
+import os as _os
 from readers.plain import plain as _plain
 
 _left = {{name: globals().get(name) for name in {CHECKED}}}
 _left = {{name: list(map(list, value.items())) if isinstance(value, dict) else value for name, value in _left.items()}}
-print(_json.dumps({{name: _plain(value) for name, value in _left.items()}}))
+print(_json.dumps({{name: _plain(value) for name, value in _left.items()}}), flush=True)
+# The readers' native threads may still run: on a busy machine an ordinary end of Python aborts ("terminate called").
+_os._exit(0)
 """
 
 
