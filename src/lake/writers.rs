@@ -236,7 +236,7 @@ impl Registration {
         if news.is_some() { self.shared.put().await } else { Ok(()) }
     }
 
-    /// Whether another process has begun under this id, so that this one must commit nothing more.
+    /// Whether another process has begun under this id, so that this one must take nothing more.
     pub fn is_taken(&self) -> bool {
         self.shared.is_taken.load(Ordering::Acquire)
     }

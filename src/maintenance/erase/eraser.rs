@@ -353,7 +353,14 @@ impl Eraser {
             for snapshot in &snapshots {
                 let Some(version) = snapshot.tables.get(signal.table()) else { continue };
                 self.progress.phase(format!("{signal}: counting in the snapshot {}", snapshot.name));
-                let pinned = work.table.load_at(*version).await?;
+                // By now the rest is done: what can't be looked at is in the report, not in its place.
+                let pinned = match work.table.load_at(*version).await {
+                    Ok(pinned) => pinned,
+                    Err(error) => {
+                        work.report.errors.push(format!("the snapshot {} can't be opened: {error}", snapshot.name));
+                        continue;
+                    }
+                };
                 let is_new = |file: &&Arc<LiveFile>| !work.counted.contains_key(&file.path);
                 let new: Vec<Arc<LiveFile>> = pinned.files().iter().filter(is_new).cloned().collect();
                 for (file, found) in self.scanner(work).scan(new).await? {

@@ -94,7 +94,11 @@ async fn replaced_files(
 ) -> Result<Remainder> {
     let Aftermath { files, bytes, .. } = done.aftermath;
     let grace = TimeDelta::from_std(settings.grace).unwrap_or(TimeDelta::MAX);
-    let last = if files > 0 { Some(now) } else { last_removal(root, done.proof, now - grace).await? };
+    let last = if files > 0 {
+        Some(now)
+    } else {
+        last_removal(root, done.proof, now.checked_sub_signed(grace).unwrap_or(DateTime::<Utc>::MIN_UTC)).await?
+    };
     let (until, detail) = if let Some(last) = last {
         let which = if files > 0 {
             format!("{files} files ({}) were replaced", bytesize::ByteSize(bytes))
@@ -103,7 +107,10 @@ async fn replaced_files(
         };
         let kept = humantime::format_duration(settings.grace);
         let then = "then `telestrata vacuum apply` deletes all but what named snapshots pin";
-        (last + grace, format!("{which} are kept for {kept}, {then}"))
+        (
+            last.checked_add_signed(grace).unwrap_or(DateTime::<Utc>::MAX_UTC),
+            format!("{which} are kept for {kept}, {then}"),
+        )
     } else {
         (now, "no file was replaced lately; `telestrata vacuum plan` shows whether older ones are left".to_owned())
     };
